@@ -1,0 +1,1 @@
+"""The prod-* commands, one file each, also as ``prod <name>``."""

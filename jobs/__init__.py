@@ -1,0 +1,1 @@
+"""Turning a workflow into runs: workflows, engines, triggers (see docs/architecture.md)."""

@@ -1,0 +1,1 @@
+"""The record: model, formats, store, service, client and capture of provenance."""

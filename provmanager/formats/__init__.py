@@ -1,0 +1,1 @@
+"""Readers and writers of provenance documents, one module a format."""

@@ -1,0 +1,57 @@
+"""Frozen dataclasses of W3C PROV-DM and IVOA ProvenanceDM, and pure functions on them."""
+
+from .configuration import flatten
+from .descriptions import (
+    ActivityDescription,
+    ConfigFileDescription,
+    EntityDescription,
+    FlowDescription,
+    ParameterDescription,
+)
+from .records import (
+    Activity,
+    Agent,
+    AgentKind,
+    Document,
+    Entity,
+    EntityKind,
+    HadMember,
+    InformKind,
+    Note,
+    ProducerClaim,
+    Statement,
+    Status,
+    Used,
+    WasAssociatedWith,
+    WasAttributedTo,
+    WasDerivedFrom,
+    WasGeneratedBy,
+    WasInformedBy,
+)
+
+__all__ = [
+    "Activity",
+    "ActivityDescription",
+    "Agent",
+    "AgentKind",
+    "ConfigFileDescription",
+    "Document",
+    "Entity",
+    "EntityDescription",
+    "EntityKind",
+    "FlowDescription",
+    "HadMember",
+    "InformKind",
+    "Note",
+    "ParameterDescription",
+    "ProducerClaim",
+    "Statement",
+    "Status",
+    "Used",
+    "WasAssociatedWith",
+    "WasAttributedTo",
+    "WasDerivedFrom",
+    "WasGeneratedBy",
+    "WasInformedBy",
+    "flatten",
+]
