@@ -14,6 +14,7 @@ ProvError
 ├── AuthorisationError           a valid token without the right role
 ├── DifferenceError              two things that should agree differ
 ├── PartlyDoneError              some items were done, some refused
+├── SchemaMismatchError          the database and this code do not fit each other
 └── UnavailableError             try again later
     ├── ServerUnavailableError   the provenance server does not answer
     └── DatabaseUnavailableError the server cannot reach its database
@@ -148,6 +149,12 @@ class PartlyDoneError(ProvError):
     code = "partly_done"
     http_status = 207
     exit_code = 6
+
+
+class SchemaMismatchError(ProvError):
+    """The database was made by another version than this, and cannot be used with it."""
+
+    code = "schema_mismatch"
 
 
 class UnavailableError(ProvError):

@@ -1,0 +1,84 @@
+"""A real PostgreSQL, a real app on loopback and a real prod-server for the tests of the service."""
+
+import contextlib
+import itertools
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psycopg2
+import pytest
+
+from provmanager.store.database import Database, open_database
+from provmanager.store.embedded import EmbeddedServer, start
+from provmanager.store.migrations import migrate
+
+_numbers = itertools.count(1)
+
+
+@pytest.fixture(scope="session")
+def postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedServer]:
+    """An embedded PostgreSQL for the whole session; root's account must reach its folder."""
+    folder = tmp_path_factory.mktemp("postgresql")
+    for parent in (folder, *folder.parents[:2]):  # pytest makes its base folders 0700
+        parent.chmod(parent.stat().st_mode | 0o011)
+    server = start(folder)
+    yield server
+    server.stop()
+
+
+def _execute(url: str, statement: str) -> None:
+    with contextlib.closing(psycopg2.connect(url)) as connection:
+        connection.autocommit = True
+        with connection.cursor() as cursor:
+            cursor.execute(statement)
+
+
+@pytest.fixture(scope="session")
+def template_database(postgresql: EmbeddedServer) -> str:
+    """Name of a database with the whole schema and nothing in it."""
+    _execute(postgresql.url, "CREATE DATABASE template_prov")
+    database = open_database(postgresql.url.replace("/prov?", "/template_prov?"))
+    migrate(database)
+    database.close()
+    return "template_prov"
+
+
+@pytest.fixture(scope="session")
+def make_database_url(
+    postgresql: EmbeddedServer, template_database: str
+) -> Iterator[Callable[[], str]]:
+    """Make a fresh, migrated database (about 40 ms) and return its URL; dropped at the end."""
+    made: list[str] = []
+
+    def make() -> str:
+        name = f"test_{next(_numbers)}"
+        _execute(
+            postgresql.url,
+            f"CREATE DATABASE {name} TEMPLATE {template_database} STRATEGY file_copy",
+        )
+        made.append(name)
+        return postgresql.url.replace("/prov?", f"/{name}?")
+
+    yield make
+    for name in made:
+        _execute(postgresql.url, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture(scope="module")
+def database_url(make_database_url: Callable[[], str]) -> str:
+    """URL of a database for this test module alone."""
+    return make_database_url()
+
+
+@pytest.fixture(scope="module")
+def database(database_url: str) -> Iterator[Database]:
+    """The module's database, for looking into it behind the service's back."""
+    opened = open_database(database_url)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture(scope="module")
+def state_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A state directory for this test module alone."""
+    return tmp_path_factory.mktemp("state")
