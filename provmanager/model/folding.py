@@ -154,7 +154,7 @@ class _Folder:
         self.units: dict[Key, Unit] = units_of(graph)
         self.home = {member: head for head, unit in self.units.items() for member in unit.members}
         self.links = _between_units(graph, self.units, self.home)
-        self.order = {head: order_of(graph.records[head]) for head in self.units}
+        self.order = {key: order_of(record) for key, record in graph.records.items()}
         ahead = {head: list(links) for head, links in self.links.items()}
         components = strong_components(self.units, ahead)
         self.height = longest_paths(components, ahead)
@@ -258,9 +258,8 @@ class _Folder:
 
     def _row(self, heads: Sequence[Key], link: Link, depth: int) -> Row:
         units = [self.units[head] for head in heads]
-        records = sorted(
-            (self.graph.records[m] for unit in units for m in unit.members), key=order_of
-        )
+        members = sorted((m for unit in units for m in unit.members), key=self.order.__getitem__)
+        records = [self.graph.records[member] for member in members]
         row = Row(
             depth=depth,
             kind=heads[0][0],

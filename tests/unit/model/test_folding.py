@@ -275,9 +275,9 @@ def layered(n_layers: int, width: int) -> Lineage:
 
 def test_diamonds_cost_nothing():
     made = layered(40, 6)
-    started = time.perf_counter()
+    started = time.process_time()
     tree = fold(made.json())
-    assert time.perf_counter() - started < 1.0
+    assert time.process_time() - started < 1.0
     opened = [i for row in tree.rows if not row.is_seen for i in row.ids]
     assert len(opened) == len(set(opened)) == len(made.activities) + len(made.entities)
 
@@ -297,9 +297,9 @@ def test_ten_thousand_activities_fold_in_a_second(shape: str):
             target = "out" if i == n - 1 else f"x{i + 1}"
             made.run(f"p{i}", name, {f"x{i}": None}, {target: None})
     lineage = made.json()
-    started = time.perf_counter()
+    started = time.process_time()
     tree = fold(lineage)
-    assert time.perf_counter() - started < 1.0
+    assert time.process_time() - started < 1.0
     assert {i for row in tree.rows for i in row.ids} >= set(made.activities)
 
 
