@@ -1,0 +1,403 @@
+"""What a W3C PROV document states, as the classes and relations of the model.
+
+Elements of the document and of its bundles with the same identifier are one: identifiers are
+global names. A relation that lacks an argument (PROV allows a usage of no named entity), and the
+relations that the model has no class for (specialization, alternate, delegation, influence,
+mention), stay in the statements.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from datetime import datetime
+
+from prov.constants import (
+    PROV_ATTR_ACTIVITY,
+    PROV_ATTR_AGENT,
+    PROV_ATTR_COLLECTION,
+    PROV_ATTR_ENTITY,
+    PROV_ATTR_GENERAL_ENTITY,
+    PROV_ATTR_GENERATED_ENTITY,
+    PROV_ATTR_INFORMANT,
+    PROV_ATTR_INFORMED,
+    PROV_ATTR_SPECIFIC_ENTITY,
+    PROV_ATTR_STARTER,
+    PROV_ATTR_TIME,
+    PROV_ATTR_USED_ENTITY,
+    PROV_ROLE,
+    PROV_TYPE,
+)
+from prov.identifier import QualifiedName
+from prov.model import (
+    ProvActivity,
+    ProvAgent,
+    ProvAssociation,
+    ProvAttribution,
+    ProvCommunication,
+    ProvDerivation,
+    ProvDocument,
+    ProvElement,
+    ProvEnd,
+    ProvEntity,
+    ProvGeneration,
+    ProvInvalidation,
+    ProvMembership,
+    ProvRecord,
+    ProvSpecialization,
+    ProvStart,
+    ProvUsage,
+)
+
+from provmanager.model import (
+    Document,
+    HadMember,
+    InformKind,
+    Used,
+    WasAssociatedWith,
+    WasAttributedTo,
+    WasDerivedFrom,
+    WasGeneratedBy,
+    WasInformedBy,
+)
+
+from . import prov_terms as terms
+from .note_book import NoteBook
+from .prov_elements import (
+    Clock,
+    Described,
+    activity_of,
+    agent_of,
+    element_key,
+    entity_of,
+    text_of,
+)
+
+_WORKFLOW_RUNS = {terms.WFPROV + "WorkflowRun", terms.WFPROV + "ProcessRun"}
+_CWLPROV_RULE = "cwlprov-started-by"
+_BASIS = terms.TERMS + "basis"
+_RULE = terms.TERMS + "rule"
+
+
+def relations_of(
+    document: ProvDocument, *, digest: str, format: str, reason: str, notes: NoteBook
+) -> Document:
+    """Return what `document` states as classes of the model, without its statements.
+
+    Parameters
+    ----------
+    digest : str
+        SHA-256 of the document, of which identifiers that mean nothing elsewhere become part.
+    """
+    reading = _Reading(digest, notes)
+    for record in _records(document):
+        if isinstance(record, ProvElement):
+            reading.declare(record)
+    for record in _records(document):
+        reader = _READERS.get(type(record))
+        if reader is not None:
+            reader(reading, record)
+    return reading.document(format=format, reason=reason)
+
+
+class _Reading:
+    """The elements and relations found so far."""
+
+    def __init__(self, digest: str, notes: NoteBook) -> None:
+        self.activities: dict[str, Described] = {}
+        self.entities: dict[str, Described] = {}
+        self.agents: dict[str, Described] = {}
+        self.used: dict[tuple[str, str, str | None], datetime | None] = {}
+        self.generated: dict[tuple[str, str, str | None], datetime | None] = {}
+        self.informed: dict[tuple[str, str], WasInformedBy] = {}
+        self.derived: dict[tuple[str, str], WasDerivedFrom] = {}
+        self.members: dict[tuple[str, str], HadMember] = {}
+        self.associated: dict[tuple[str, str, str | None], WasAssociatedWith] = {}
+        self.attributed: dict[tuple[str, str, str | None], WasAttributedTo] = {}
+        self.incomplete: Counter[str] = Counter()
+        self.not_stated = 0
+        self.digest = digest
+        self._notes = notes
+        self.clock = Clock(notes)
+
+    def declare(self, record: ProvElement) -> None:
+        """Take an element; one that is declared again gains the attributes."""
+        name = record.identifier
+        if name is None:  # prov refuses such an element
+            return
+        elements = {
+            ProvActivity: self.activities,
+            ProvEntity: self.entities,
+            ProvAgent: self.agents,
+        }[type(record)]
+        element = self.element(name, elements)
+        element.is_declared = True
+        element.pairs.extend(pair for pair in record.attributes if pair not in element.pairs)
+
+    def element(self, name: QualifiedName, elements: dict[str, Described]) -> Described:
+        """Return the element called `name`, a bare one if nothing declares it."""
+        key, is_local = element_key(name, self.digest)
+        if key not in elements:
+            elements[key] = Described(name=name, key=key, is_local=is_local)
+        return elements[key]
+
+    def activity(self, name: QualifiedName | None) -> Described | None:
+        """Return the activity called `name`."""
+        return None if name is None else self.element(name, self.activities)
+
+    def entity(self, name: QualifiedName | None) -> Described | None:
+        """Return the entity called `name`."""
+        return None if name is None else self.element(name, self.entities)
+
+    def agent(self, name: QualifiedName | None) -> Described | None:
+        """Return the agent called `name`."""
+        return None if name is None else self.element(name, self.agents)
+
+    def is_agent_only(self, name: QualifiedName) -> bool:
+        """Whether `name` is declared as an agent and not as an activity.
+
+        CWLProv says of its engine, an agent, that it was started by a person.
+        """
+        key, _ = element_key(name, self.digest)
+        return key in self.agents and key not in self.activities
+
+    def document(self, *, format: str, reason: str) -> Document:
+        """Return all that was found."""
+        self._note_the_rest()
+        return Document(
+            format=format,
+            reason=reason,
+            activities=tuple(
+                activity_of(a, self.clock, self._notes) for a in self.activities.values()
+            ),
+            entities=tuple(entity_of(e, self.clock) for e in self.entities.values()),
+            agents=tuple(agent_of(a) for a in self.agents.values()),
+            used=tuple(
+                Used(activity=a, entity=e, role=role, at=self._utc(at))
+                for (a, e, role), at in self.used.items()
+            ),
+            generated=tuple(
+                WasGeneratedBy(entity=e, activity=a, role=role, at=self._utc(at))
+                for (e, a, role), at in self.generated.items()
+            ),
+            informed=tuple(self.informed.values()),
+            derived=tuple(self.derived.values()),
+            members=tuple(self.members.values()),
+            associated=tuple(self.associated.values()),
+            attributed=tuple(self.attributed.values()),
+        )
+
+    def _utc(self, instant: datetime | None) -> datetime | None:
+        return None if instant is None else self.clock.utc(instant)
+
+    def _note_the_rest(self) -> None:
+        if self.incomplete:
+            counts = ", ".join(f"{n} {kind}" for kind, n in sorted(self.incomplete.items()))
+            self._notes.add(
+                "incomplete-relations",
+                f"relations that lack an argument are kept as statements only: {counts}",
+            )
+        makers: dict[str, set[str]] = {}
+        for entity, activity, _ in self.generated:
+            makers.setdefault(entity, set()).add(activity)
+        several = [entity for entity, activities in makers.items() if len(activities) > 1]
+        if several:
+            self._notes.add(
+                "several-generators",
+                f"{len(several)} entities were generated by more than one activity each, such as"
+                f" {several[0]}",
+            )
+        if self.not_stated:
+            self._notes.add(
+                "not-stated",
+                f"{self.not_stated} usages and generations were inferred or claimed, says the"
+                " server that exported them",
+            )
+
+
+def _records(document: ProvDocument) -> Iterator[ProvRecord]:
+    yield from document.records
+    for bundle in document.bundles:
+        yield from bundle.records
+
+
+def _name(record: ProvRecord, attribute: QualifiedName) -> QualifiedName | None:
+    value = dict(record.formal_attributes).get(attribute)
+    return value if isinstance(value, QualifiedName) else None
+
+
+def _time(record: ProvRecord) -> datetime | None:
+    value = dict(record.formal_attributes).get(PROV_ATTR_TIME)
+    return value if isinstance(value, datetime) else None
+
+
+def _roles(record: ProvRecord) -> list[str | None]:
+    roles: list[str | None] = [
+        text_of(value) for name, value in record.attributes if name == PROV_ROLE
+    ]
+    return roles or [None]
+
+
+def _text(record: ProvRecord, iri: str) -> str | None:
+    return next((text_of(v) for name, v in record.attributes if name.uri == iri), None)
+
+
+def _read_usage(reading: _Reading, record: ProvRecord) -> None:
+    activity = reading.activity(_name(record, PROV_ATTR_ACTIVITY))
+    entity = reading.entity(_name(record, PROV_ATTR_ENTITY))
+    if activity is None or entity is None:
+        reading.incomplete["used"] += 1
+        return
+    reading.not_stated += _text(record, _BASIS) in ("inferred", "claimed")
+    for role in _roles(record):
+        link = (activity.key, entity.key, role)
+        reading.used[link] = reading.used.get(link) or _time(record)
+
+
+def _read_generation(reading: _Reading, record: ProvRecord) -> None:
+    activity = reading.activity(_name(record, PROV_ATTR_ACTIVITY))
+    entity = reading.entity(_name(record, PROV_ATTR_ENTITY))
+    time = _time(record)
+    if entity is not None and time is not None:
+        entity.generated.append(time)
+    if activity is None or entity is None:
+        reading.incomplete["wasGeneratedBy"] += 1
+        return
+    reading.not_stated += _text(record, _BASIS) in ("inferred", "claimed")
+    for role in _roles(record):
+        link = (entity.key, activity.key, role)
+        reading.generated[link] = reading.generated.get(link) or time
+
+
+def _read_invalidation(reading: _Reading, record: ProvRecord) -> None:
+    entity = reading.entity(_name(record, PROV_ATTR_ENTITY))
+    time = _time(record)
+    if entity is not None and time is not None:
+        entity.invalidated.append(time)
+
+
+def _read_start(reading: _Reading, record: ProvRecord) -> None:
+    name, starter = _name(record, PROV_ATTR_ACTIVITY), _name(record, PROV_ATTR_STARTER)
+    if name is None or reading.is_agent_only(name):
+        return
+    activity = reading.element(name, reading.activities)
+    time = _time(record)
+    if time is not None:
+        activity.started.append(time)
+    if starter is None or reading.is_agent_only(starter):
+        return
+    key, _ = element_key(starter, reading.digest)
+    run = reading.activities.get(key)
+    if run is not None and run.type_iris & _WORKFLOW_RUNS:
+        reading.informed.setdefault(
+            (activity.key, run.key),
+            WasInformedBy(
+                informed=activity.key,
+                informant=run.key,
+                kind=InformKind.PART_OF,
+                rule=_CWLPROV_RULE,
+            ),
+        )
+
+
+def _read_end(reading: _Reading, record: ProvRecord) -> None:
+    name, time = _name(record, PROV_ATTR_ACTIVITY), _time(record)
+    if name is None or reading.is_agent_only(name):
+        return
+    activity = reading.element(name, reading.activities)
+    if time is not None:
+        activity.ended.append(time)
+
+
+def _read_communication(reading: _Reading, record: ProvRecord) -> None:
+    informed = reading.activity(_name(record, PROV_ATTR_INFORMED))
+    informant = reading.activity(_name(record, PROV_ATTR_INFORMANT))
+    if informed is None or informant is None:
+        reading.incomplete["wasInformedBy"] += 1
+        return
+    types = {v.uri for n, v in record.attributes if n == PROV_TYPE and isinstance(v, QualifiedName)}
+    kind = InformKind.PART_OF if terms.PART_OF in types else InformKind.DATA_FLOW
+    reading.informed[(informed.key, informant.key)] = WasInformedBy(
+        informed=informed.key,
+        informant=informant.key,
+        kind=kind,
+        rule=_text(record, _RULE) or "stated",
+    )
+
+
+def _read_derivation(reading: _Reading, record: ProvRecord) -> None:
+    derived = reading.entity(_name(record, PROV_ATTR_GENERATED_ENTITY))
+    source = reading.entity(_name(record, PROV_ATTR_USED_ENTITY))
+    if derived is None or source is None:
+        reading.incomplete["wasDerivedFrom"] += 1
+        return
+    reading.derived.setdefault(
+        (derived.key, source.key),
+        WasDerivedFrom(
+            derived=derived.key, source=source.key, rule=_text(record, _RULE) or "stated"
+        ),
+    )
+
+
+def _read_membership(reading: _Reading, record: ProvRecord) -> None:
+    collection = reading.entity(_name(record, PROV_ATTR_COLLECTION))
+    members = [value for name, value in record.attributes if name == PROV_ATTR_ENTITY]
+    if collection is None or not members:
+        reading.incomplete["hadMember"] += 1
+        return
+    collection.is_collection = True
+    for value in members:
+        member = reading.element(value, reading.entities)
+        reading.members[(collection.key, member.key)] = HadMember(
+            collection=collection.key, member=member.key
+        )
+
+
+def _read_specialization(reading: _Reading, record: ProvRecord) -> None:
+    """Take over the digest of the content that an entity is a copy of.
+
+    CWLProv names a file by a UUID and says that it specializes the content, named by its SHA-1:
+    what is true of the content is true of the file (PROV-DM §5.5.1).
+    """
+    general = _name(record, PROV_ATTR_GENERAL_ENTITY)
+    digest = terms.digest_of_iri(general.uri) if general else None
+    specific = _name(record, PROV_ATTR_SPECIFIC_ENTITY)
+    if digest and specific is not None:
+        reading.element(specific, reading.entities).digests.add(digest)
+
+
+def _read_association(reading: _Reading, record: ProvRecord) -> None:
+    activity = reading.activity(_name(record, PROV_ATTR_ACTIVITY))
+    agent = reading.agent(_name(record, PROV_ATTR_AGENT))
+    if activity is None or agent is None:
+        reading.incomplete["wasAssociatedWith"] += 1
+        return
+    for role in _roles(record):
+        reading.associated[(activity.key, agent.key, role)] = WasAssociatedWith(
+            activity=activity.key, agent=agent.key, role=role
+        )
+
+
+def _read_attribution(reading: _Reading, record: ProvRecord) -> None:
+    entity = reading.entity(_name(record, PROV_ATTR_ENTITY))
+    agent = reading.agent(_name(record, PROV_ATTR_AGENT))
+    if entity is None or agent is None:
+        reading.incomplete["wasAttributedTo"] += 1
+        return
+    for role in _roles(record):
+        reading.attributed[(entity.key, agent.key, role)] = WasAttributedTo(
+            entity=entity.key, agent=agent.key, role=role
+        )
+
+
+_READERS: dict[type[ProvRecord], Callable[[_Reading, ProvRecord], None]] = {
+    ProvUsage: _read_usage,
+    ProvGeneration: _read_generation,
+    ProvInvalidation: _read_invalidation,
+    ProvStart: _read_start,
+    ProvEnd: _read_end,
+    ProvCommunication: _read_communication,
+    ProvDerivation: _read_derivation,
+    ProvMembership: _read_membership,
+    ProvSpecialization: _read_specialization,
+    ProvAssociation: _read_association,
+    ProvAttribution: _read_attribution,
+}
