@@ -4,10 +4,32 @@ import posixpath
 import re
 from urllib.parse import quote, unquote, urlsplit
 
-_MANGLED = re.compile(r"^(?P<cwd>/.*?)/(?P<scheme>[a-zA-Z][a-zA-Z0-9+.-]*):/+(?P<rest>[^/].*)$")
+from ..ids import clean_json
+
+_MANGLED = re.compile(r"^/(?:.*?/)?(?P<scheme>[a-zA-Z][a-zA-Z0-9+.-]*):/+(?P<rest>[^/].*)$")
 _SCHEME = re.compile(r"^(?P<scheme>[a-zA-Z][a-zA-Z0-9+.-]+):")
-_KNOWN = {"http", "https", "s3", "root", "roots", "gsiftp", "srm", "davs", "dav", "ftp", "lfn",
-          "file", "ivo", "doi", "gs", "azure", "sqlite", "postgresql", "xroot", "test"}
+_KNOWN = {
+    "http",
+    "https",
+    "s3",
+    "root",
+    "roots",
+    "gsiftp",
+    "srm",
+    "davs",
+    "dav",
+    "ftp",
+    "lfn",
+    "file",
+    "ivo",
+    "doi",
+    "gs",
+    "azure",
+    "sqlite",
+    "postgresql",
+    "xroot",
+    "test",
+}
 
 
 def repair_mangled(url: str) -> str | None:
@@ -19,7 +41,9 @@ def repair_mangled(url: str) -> str | None:
     match = _MANGLED.match(url)
     if not match or match["scheme"].lower() not in _KNOWN:
         return None
-    return f"{match['scheme'].lower()}://{match['rest']}"
+    scheme = match["scheme"].lower()
+    # file:///data/x lost two slashes, and its host was empty
+    return f"{scheme}://{'/' if scheme == 'file' else ''}{match['rest']}"
 
 
 def absolute_uri(url: str, *, host: str | None = None, directory: str | None = None) -> str:
@@ -43,11 +67,12 @@ def absolute_uri(url: str, *, host: str | None = None, directory: str | None = N
     name = scheme["scheme"].lower()
     rest = repaired[len(name) + 1 :]
     if name == "lfn":
-        return "lfn:/" + rest.lstrip("/")
+        return "lfn:/" + str(clean_json(rest.lstrip("/")))
     if name == "file":
         parts = urlsplit(repaired)
         owner = "" if parts.netloc in ("", "localhost") else parts.netloc
-        return f"file://{(owner or host or '').lower()}{_quoted(unquote(parts.path))}"
+        return f"file://{(owner or host or '').lower()}{_quoted(_unquoted(parts.path))}"
+    rest = clean_json(rest)
     if rest.startswith("//"):
         authority, slash, path = rest[2:].partition("/")
         return f"{name}://{authority.lower()}{slash}{path}"
@@ -66,8 +91,18 @@ def local_path(uri: str) -> str | None:
     """Return the path of a ``file:`` URI, whatever its host, else None."""
     if not uri.startswith("file://"):
         return None
-    return unquote(urlsplit(uri).path)
+    return _unquoted(urlsplit(uri).path)
+
+
+def _unquoted(path: str) -> str:
+    return unquote(path, errors="surrogateescape")
 
 
 def _quoted(path: str) -> str:
-    return quote(re.sub(r"^//+", "/", path), safe="/:@!$&'()*+,;=~")
+    """Return `path` quoted; bytes that are not UTF-8 (surrogates, PEP 383) as they were."""
+    single = re.sub(r"^//+", "/", path)
+    try:
+        raw = single.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:  # a surrogate that stands for no byte
+        raw = clean_json(single).encode()
+    return quote(raw, safe="/:@!$&'()*+,;=~")
