@@ -1,0 +1,71 @@
+"""Records as a table on a terminal, tab-separated in a pipe, or CSV."""
+
+import csv
+import io
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from .text import Look, printable
+
+Record = Mapping[str, Any]  # Any: JSON
+Style = Literal["aligned", "tsv", "csv"]
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column: its heading, and what it says of a record; `raw` where a machine reads it."""
+
+    heading: str
+    value: Callable[[Record], object]
+    raw: Callable[[Record], object] | None = None
+    style: Callable[[Record], str | None] | None = None
+
+
+def write_table(
+    records: Sequence[Record], columns: Sequence[Column], style: Style, look: Look
+) -> Iterator[str]:
+    """Yield the lines: aligned with headings, tab-separated without, or CSV with headings."""
+    if style == "aligned":
+        yield from _aligned(records, columns, look)
+    elif style == "tsv":
+        for record in records:
+            yield "\t".join(_one_line(_raw(column, record)) for column in columns)
+    else:
+        yield _csv_line(column.heading.lower() for column in columns)
+        for record in records:
+            yield _csv_line(_raw(column, record) for column in columns)
+
+
+def _aligned(records: Sequence[Record], columns: Sequence[Column], look: Look) -> Iterator[str]:
+    cells = [[_one_line(_text(c.value(record))) for c in columns] for record in records]
+    widths = [max([len(c.heading), *(len(row[i]) for row in cells)]) for i, c in enumerate(columns)]
+    heading = "  ".join(c.heading.ljust(w) for c, w in zip(columns, widths, strict=True))
+    yield look.paint(heading.rstrip(), "dim")
+    for record, row in zip(records, cells, strict=True):
+        padded = [cell.ljust(width) for cell, width in zip(row, widths, strict=True)]
+        padded[-1] = row[-1]
+        styles = [c.style(record) if c.style else None for c in columns]
+        painted = [
+            look.paint(cell, style) if style else cell
+            for cell, style in zip(padded, styles, strict=True)
+        ]
+        yield look.shown("  ".join(painted).rstrip())
+
+
+def _raw(column: Column, record: Record) -> str:
+    return _text((column.raw or column.value)(record))
+
+
+def _text(value: object) -> str:
+    return "" if value is None else str(value)
+
+
+def _one_line(text: str) -> str:
+    return printable(text.replace("\t", " ").replace("\r", " ").replace("\n", " "))
+
+
+def _csv_line(cells: Iterable[str]) -> str:
+    line = io.StringIO()
+    csv.writer(line, lineterminator="\r\n").writerow(cells)  # quotes whatever holds either
+    return line.getvalue().removesuffix("\r\n")
