@@ -79,6 +79,15 @@ class Described:
     ended: list[datetime] = field(default_factory=list)
     generated: list[datetime] = field(default_factory=list)
     invalidated: list[datetime] = field(default_factory=list)
+    _known: set[tuple[QualifiedName, type, object]] = field(default_factory=set)
+
+    def add(self, pairs: Iterable[tuple[QualifiedName, object]]) -> None:
+        """Take the attributes of one declaration; what is known already adds nothing."""
+        for name, value in pairs:
+            key = (name, type(value), value)
+            if key not in self._known:
+                self._known.add(key)
+                self.pairs.append((name, value))
 
     @property
     def types(self) -> list[object]:
@@ -100,14 +109,13 @@ class Described:
 
     def attributes(self, *left_out: str) -> JSONObject:
         """Return the attributes as JSON, those named `left_out` apart."""
-        found: dict[str, list[JSONScalar]] = {}
+        found: dict[str, dict[tuple[type, JSONScalar], JSONScalar]] = {}
         for name, value in self.pairs:
             if name.uri not in left_out:
-                values = found.setdefault(str(name), [])
                 plain = value if isinstance(value, str | int | float) else text_of(value)
-                if plain not in values:
-                    values.append(plain)
-        return {name: values[0] if len(values) == 1 else values for name, values in found.items()}
+                found.setdefault(str(name), {})[type(plain), plain] = plain
+        listed = {name: list(values.values()) for name, values in found.items()}
+        return {name: v[0] if len(v) == 1 else v for name, v in listed.items()}
 
 
 def text_of(value: object) -> str:

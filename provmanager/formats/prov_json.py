@@ -119,8 +119,9 @@ def _check_record(section: str, identifier: str, content: JSONValue, pointer: st
         place = f"{pointer}/{number}" if isinstance(content, list) else pointer
         _object_at(instance, place)
         for name, values in instance.items():
-            for value, step in _each(values):
-                _check_value(name, value, child(place, name) + step)
+            if isinstance(values, dict | list):
+                for value, step in _each(values):
+                    _check_value(name, value, child(place, name) + step)
 
 
 def _check_value(name: str, value: JSONValue, pointer: str) -> None:

@@ -23,7 +23,6 @@ from prov.constants import (
     PROV_ATTR_STARTER,
     PROV_ATTR_TIME,
     PROV_ATTR_USED_ENTITY,
-    PROV_ROLE,
     PROV_TYPE,
 )
 from prov.identifier import QualifiedName
@@ -75,6 +74,7 @@ _WORKFLOW_RUNS = {terms.WFPROV + "WorkflowRun", terms.WFPROV + "ProcessRun"}
 _CWLPROV_RULE = "cwlprov-started-by"
 _BASIS = terms.TERMS + "basis"
 _RULE = terms.TERMS + "rule"
+_ROLES = (terms.PROV + "role", terms.TERMS + "role")
 
 
 def relations_of(
@@ -130,7 +130,7 @@ class _Reading:
         }[type(record)]
         element = self.element(name, elements)
         element.is_declared = True
-        element.pairs.extend(pair for pair in record.attributes if pair not in element.pairs)
+        element.add(record.attributes)
 
     def element(self, name: QualifiedName, elements: dict[str, Described]) -> Described:
         """Return the element called `name`, a bare one if nothing declares it."""
@@ -231,7 +231,7 @@ def _time(record: ProvRecord) -> datetime | None:
 
 def _roles(record: ProvRecord) -> list[str | None]:
     roles: list[str | None] = [
-        text_of(value) for name, value in record.attributes if name == PROV_ROLE
+        text_of(value) for name, value in record.attributes if name.uri in _ROLES
     ]
     return roles or [None]
 

@@ -128,9 +128,12 @@ def location_of_iri(iri: str) -> str | None:
 def location_of_value(text: str) -> str | None:
     """Return the location that the value of a ``prov:location`` states, else None.
 
-    A place name ("La Palma") or a relative path is none.
+    A place name ("La Palma") or a relative path is none; nor is a folder (``/data/dl1/``), in
+    which lstosa puts several collections at once: it says where a thing lies, not which it is.
     """
     stripped = text.strip()
+    if stripped.endswith("/"):
+        return None
     if stripped.startswith("/") and not stripped.startswith("//"):
         return absolute_uri(stripped)
     match = _SCHEME.fullmatch(stripped)
