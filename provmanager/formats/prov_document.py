@@ -138,10 +138,13 @@ def _lost(document: ProvDocument, data: bytes, format: str) -> str | None:
     """
     if format == "prov-json":
         return None
-    if format == "json-ld":
-        again = ProvDocument.deserialize(content=data, format="jsonld")
-    else:
-        again = parse(data, NoteBook())[0]
+    try:
+        if format == "json-ld":
+            again = ProvDocument.deserialize(content=data, format="jsonld")
+        else:
+            again, _ = parse(data, NoteBook())
+    except (DocumentError, ProvLibraryError, ValueError) as error:
+        return f"it cannot be read again: {error}"
     return difference(document, again)
 
 

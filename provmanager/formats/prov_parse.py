@@ -47,7 +47,7 @@ def matches(data: bytes) -> Match | None:
     Looks at the content only: the root element of XML, the keyword that opens PROV-N, the keys
     of a JSON object.
     """
-    head = data[:_HEAD_BYTES]
+    head = _head(data)
     if _PROVN_START.match(head):
         return _PROVN_MATCH
     if _XML_START.match(head):
@@ -83,7 +83,8 @@ def parse(data: bytes, notes: NoteBook) -> tuple[ProvDocument, Match]:
     DocumentError
         It cannot be read whole (``line``, ``column`` or ``pointer``).
     """
-    if _JSON_START.match(data[:_HEAD_BYTES]):
+    head = _head(data)
+    if _JSON_START.match(head):
         stream = read_stream(data)
         found = _json_match(stream)
         if found is None:
@@ -91,9 +92,9 @@ def parse(data: bytes, notes: NoteBook) -> tuple[ProvDocument, Match]:
         for note in stream.notes:
             _take_note(note, notes)
         return parse_json(stream.values[0], notes), found
-    if _PROVN_START.match(data[:_HEAD_BYTES]):
+    if _PROVN_START.match(head):
         return parse_provn(data, notes), _PROVN_MATCH
-    if _XML_START.match(data[:_HEAD_BYTES]):
+    if _XML_START.match(head):
         return parse_xml(data, notes), _XML_MATCH
     raise _unknown(repr(data[:20].decode("utf-8", "replace")) if data.strip() else "nothing")
 
@@ -122,6 +123,14 @@ def parse_provn(data: bytes, notes: NoteBook) -> ProvDocument:
             ) from error
         except (ProvLibraryError, ValueError) as error:
             raise DocumentError(f"not PROV-N that can be read: {error}") from error
+
+
+def _head(data: bytes) -> bytes:
+    """Return the start of `data` in UTF-8; XML may be UTF-16."""
+    head = data[:_HEAD_BYTES]
+    if head.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return head.decode("utf-16", "replace").encode("utf-8", "replace")
+    return head
 
 
 def _json_match(stream: JsonStream) -> Match | None:
