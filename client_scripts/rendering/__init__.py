@@ -1,5 +1,7 @@
 """Text for people: what the commands print on a terminal."""
 
+from .lineage import render_lineage, render_table, warnings_of
+from .receipts import render_item, summarise
 from .table import Column, write_table
 from .text import Look, counted, duration, instant, printable, span
 from .tree import render_tree
@@ -11,7 +13,12 @@ __all__ = [
     "duration",
     "instant",
     "printable",
+    "render_item",
+    "render_lineage",
+    "render_table",
     "render_tree",
     "span",
+    "summarise",
+    "warnings_of",
     "write_table",
 ]
