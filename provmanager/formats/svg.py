@@ -30,7 +30,7 @@ _BOLD_PX = 8.7  # and bold ones up to 8.6 (DejaVu Sans, the widest in common use
 _MAX_CHARS = 30
 _FEW_ARROWS = 5  # more arrows than this into one box, and their counts would hide each other
 _STYLE = """
-.lg{font:13px system-ui,-apple-system,"Segoe UI","DejaVu Sans",sans-serif}
+.lg{color-scheme:light dark;font:13px system-ui,-apple-system,"Segoe UI","DejaVu Sans",sans-serif}
 .lg text{fill:#1b1f24}
 .lg .lg-dim{fill:#57606a;font-size:12px}
 .lg .lg-name{font-weight:600}
@@ -165,8 +165,9 @@ def _lines(box: Box) -> list[tuple[str, str]]:
     if box["kind"] == "activity":
         lines.append(("lg-status", _runs(box, count)))
     else:
-        level = box.get("level")
-        told = ([f"{count} products"] if count > 1 else []) + ([str(level)] if level else [])
+        level = box.get("level")  # a data level such as DL1; a number says where it stands
+        told = [f"{count} products"] if count > 1 else []
+        told += [level] if level and isinstance(level, str) else []
         if told:
             lines.append(("lg-dim", _short(" · ".join(told))))
     versions = [str(v) for v in box.get("versions") or () if v]
