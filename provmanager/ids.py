@@ -55,9 +55,8 @@ def clean_json(value: Any) -> Any:  # Any: free-form JSON in and out
 
 def canonical_json(value: Any) -> bytes:  # Any: free-form JSON
     """Return the canonical UTF-8 bytes of `value`: sorted keys, no spaces, `clean_json` applied."""
-    return json.dumps(
-        clean_json(value), sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
-    ).encode()
+    clean = clean_json(value)
+    return json.dumps(clean, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
 
 
 def digest_of(value: Any) -> str:  # Any: free-form JSON

@@ -1,0 +1,1 @@
+"""What can be done with the record, one use case a module."""

@@ -1,0 +1,218 @@
+"""From identities to rows: what an entity's mentions say together, whatever their order.
+
+Where mentions differ in a descriptive field the smallest value stands (in the order of its
+canonical JSON): not because it is the better one, but because it is the same for any order of the
+documents; the difference is kept as a contradiction.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from provmanager.formats import split_location
+from provmanager.ids import canonical_json, clean_json
+from provmanager.model import Activity, Entity, ProducerClaim, Status, flatten
+from provmanager.model.identity import Identity
+
+from .claims import Contradiction
+from .mentions import Spoken
+
+_KINDS = ("dataset", "value", "collection")
+_FIELDS = ("name", "value", "content_type", "comment", "size_bytes")
+
+
+@dataclass(slots=True)
+class EntityFacts:
+    """The descriptive columns of one entity.
+
+    Attributes
+    ----------
+    columns : dict
+        Column name to value. (Any: column values.)
+    locations : list of str
+        LFN before URL before path.
+    """
+
+    columns: dict[str, Any]
+    digests: list[str]
+    product_ids: list[str]
+    locations: list[str]
+    claims: list[ProducerClaim]
+    contradictions: list[Contradiction]
+
+
+def entity_facts(identity: Identity, spoken: Sequence[Spoken]) -> EntityFacts:
+    """Return what `spoken`, the mentions of `identity` in documents, say of it together."""
+    entities = [s.entity for s in spoken]
+    contradictions: list[Contradiction] = []
+    locations = sorted({x for s in spoken for x in s.mention.locations}, key=location_rank)
+    columns: dict[str, Any] = {  # Any: column values
+        name: _agreed(identity.uuid, name, [getattr(e, name) for e in entities], contradictions)
+        for name in _FIELDS
+    }
+    columns["name"] = best_name((e.name for e in entities), identity)
+    if locations and columns["name"] == split_location(locations[0])[1]:
+        columns["name"] = None
+    columns["kind"] = max((e.kind.value for e in entities), key=_KINDS.index)
+    made = [s.at or s.entity.generated_at for s in _producing(identity, spoken)]
+    columns["generated_at"] = min((t for t in made if t), default=None)
+    columns["invalidated_at"] = min((t for e in entities if (t := e.invalidated_at)), default=None)
+    columns["details"] = _details(entities, columns["invalidated_at"])
+    digests = _digests(identity, spoken, contradictions)
+    own = next((d for d in digests if d.startswith("sha256:")), None)
+    columns["sha256"] = bytes.fromhex(own.partition(":")[2]) if own else None
+    return EntityFacts(
+        columns,
+        [d for d in digests if d != own],
+        sorted(identity.product_ids),
+        locations,
+        sorted({e.producer for e in entities if e.producer}, key=_claim_rank),
+        contradictions,
+    )
+
+
+def best_name(names: Iterable[str | None], identity: Identity) -> str | None:
+    """Return the first of `names`; one that only repeats an identifier comes last."""
+    identifiers = (*identity.digests, *identity.product_ids)
+    found = {n for n in names if n}
+    return min(found, key=lambda n: (any(n in i for i in identifiers), n), default=None)
+
+
+def _claim_rank(claim: ProducerClaim) -> tuple[str, str]:
+    return (str(claim.uuid), repr(claim))
+
+
+def _producing(identity: Identity, spoken: Sequence[Spoken]) -> list[Spoken]:
+    maker = identity.producer.activity if identity.producer else None
+    return [s for s in spoken if s.mention.act == 0 and s.mention.activity == maker]
+
+
+def location_rank(uri: str) -> tuple[int, str]:
+    """Return the rank of a location: LFNs first, then URLs, then paths."""
+    scheme = uri.partition(":")[0]
+    return ({"lfn": 0, "file": 2}.get(scheme, 1), uri)
+
+
+def _agreed(
+    uuid: UUID, name: str, values: Iterable[Any], contradictions: list[Contradiction]
+) -> Any:  # Any: column values
+    found = {canonical_json(v): v for v in values if v is not None}
+    if not found:
+        return None
+    first, *others = sorted(found)
+    if name in ("size_bytes", "value"):
+        contradictions += [_differs(uuid, name, str(found[first]), str(found[o])) for o in others]
+    return found[first]
+
+
+def _digests(
+    identity: Identity, spoken: Sequence[Spoken], contradictions: list[Contradiction]
+) -> list[str]:
+    """Return the digests, one an algorithm: the producer's before a reader's, earliest first."""
+    makers = _producing(identity, spoken)
+    ordered = [*makers, *(s for s in spoken if s not in makers)]
+    held: dict[str, str] = {}
+    for item in ordered:
+        for digest in item.entity.digests:
+            algorithm = digest.partition(":")[0]
+            first = held.setdefault(algorithm, digest)
+            if first != digest:
+                contradictions.append(_differs(identity.uuid, algorithm, first, digest))
+    return sorted(held.values())
+
+
+def _differs(uuid: UUID, name: str, held: str, claimed: str) -> Contradiction:
+    return Contradiction(
+        uuid, "entity", name, held, claimed,
+        f"documents differ in the {name.replace('_', ' ')} of product {uuid}: "
+        f"{held} (held) and {claimed}",
+    )  # fmt: skip
+
+
+def _details(entities: Iterable[Entity], invalidated_at: Any) -> dict[str, Any] | None:
+    """Join the attributes key by key. (Any: free-form JSON.)"""
+    joined: dict[str, Any] = {}
+    for entity in entities:
+        for key, value in entity.attributes.items():
+            if key not in joined or canonical_json(value) < canonical_json(joined[key]):
+                joined[key] = value
+    if invalidated_at is not None:
+        joined["invalidated_at"] = invalidated_at.isoformat()
+    return clean_json(joined) if joined else None
+
+
+def join_columns(
+    held: Mapping[str, Any], said: Mapping[str, Any], identity: Identity
+) -> dict[str, Any]:
+    """Return those columns of a known entity that `said` changes. (Any: column values.)"""
+    changed: dict[str, Any] = {}
+    for name in (*_FIELDS, "sha256", "generated_at"):
+        if said[name] is not None and held[name] is None:
+            changed[name] = said[name]
+        elif name in _FIELDS and said[name] is not None and said[name] != held[name]:
+            changed[name] = min(said[name], held[name], key=canonical_json)
+    if held["name"] and said["name"]:
+        changed["name"] = best_name((held["name"], said["name"]), identity)
+    kinds = (held["kind"], said["kind"])
+    changed["kind"] = max(kinds, key=_KINDS.index)
+    details = dict(held["details"] or {})
+    for key, value in (said["details"] or {}).items():
+        if key not in details or canonical_json(value) < canonical_json(details[key]):
+            details[key] = value
+    changed["details"] = details or None
+    return {k: v for k, v in changed.items() if v != held[k]}
+
+
+def activity_columns(activity: Activity) -> dict[str, Any]:
+    """Return the plain columns of an activity row. (Any: column values.)"""
+    a = activity
+    raw = a.status_raw
+    return {
+        "started_at": a.started_at,
+        "ended_at": a.ended_at,
+        "exit_code": a.exit_code,
+        "is_claim": a.is_claim,
+        "name": a.name,
+        "version": a.version,
+        "type": a.type,
+        "status": a.status.value,
+        "status_raw": None if raw == a.status.value else raw,
+        "iri": a.iri,
+        "started_raw": _unlike_iso(a.started_raw),
+        "ended_raw": _unlike_iso(a.ended_raw),
+        "comment": a.comment,
+        "executable": a.executable,
+        "directory": a.directory,
+        "arguments": a.arguments,
+        "job": clean_json(a.job) if a.job else None,
+        "details": clean_json(a.attributes) if a.attributes else None,
+    }
+
+
+def _unlike_iso(raw: str | None) -> str | None:
+    return None if raw is None or (raw.endswith("Z") and "T" in raw) else raw
+
+
+def placeholder(claim: ProducerClaim) -> Activity:
+    """Return the activity that only a product's metadata names."""
+    return Activity(
+        key=str(claim.uuid),
+        uuid=claim.uuid,
+        name=claim.name,
+        version=claim.version,
+        status=Status.UNKNOWN,
+        started_at=claim.started_at,
+        ended_at=claim.ended_at,
+        is_claim=True,
+    )
+
+
+def shape_of(activity: Activity) -> tuple[list[Any], dict[str, Any]]:
+    """Return the shape of an activity's configuration and its flat content.
+
+    Configurations of one shape (activity name, version, parameter names) share a template in the
+    store; each activity keeps only what differs from it. (Any: JSON values.)
+    """
+    flat = {str(k): v for k, v in flatten(activity.configuration or {})}
+    return [activity.name, activity.version, sorted(flat)], flat

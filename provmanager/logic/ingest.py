@@ -1,0 +1,331 @@
+"""Recording documents: read, redact, compare with the record, write; each whole or not at all."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy.orm import Session
+
+from provmanager.errors import DocumentTooLargeError, JSONDict, ProvError
+from provmanager.formats import read
+from provmanager.ids import sha256_hex
+from provmanager.model import Document
+from provmanager.store import documents as document_store
+from provmanager.store import known as known_store
+from provmanager.store import writing
+from provmanager.store.known import KnownActivity
+
+from .claims import Claim, Run, check_collision, claims_of, merge
+from .mentions import LocationPolicy
+from .recording import Batch, Written, record_batch
+from .redaction import RedactionPolicy, load_policy
+from .resolution import resolve_batch
+
+
+@dataclass(frozen=True, slots=True)
+class IngestPolicy:
+    """What the operator decides about ingest."""
+
+    redaction: RedactionPolicy = field(default_factory=load_policy)
+    locations: LocationPolicy = field(default_factory=LocationPolicy)
+    max_document_bytes: int = 64 * 2**20
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """The bytes of a document, and the file name that its sender gave."""
+
+    data: bytes
+    name: str | None = None
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What became of one document: ``recorded``, ``unchanged`` or ``refused``."""
+
+    name: str | None
+    outcome: str
+    receipt: JSONDict | None = None
+    error: ProvError | None = None
+
+    def to_wire(self) -> JSONDict:
+        """Return the item as it crosses HTTP."""
+        error = self.error.to_wire() if self.error else None
+        return {
+            "name": self.name,
+            "outcome": self.outcome,
+            "receipt": self.receipt,
+            "error": error,
+        }
+
+
+@dataclass(slots=True)
+class _Read:
+    """A document that was read, and its claims."""
+
+    place: int
+    source: Source
+    sha256: str
+    stored: bytes
+    n_redactions: int
+    document: Document
+    claims: list[Claim]
+
+
+def record(
+    session: Session,
+    sources: Iterable[Source],
+    *,
+    policy: IngestPolicy,
+    received_from: str | None = None,
+) -> list[Outcome]:
+    """Record documents in the caller's transaction; return one outcome each, in their order.
+
+    A document that cannot be recorded is refused with its reason and leaves no trace; the others
+    are recorded. The record is the same for any order and grouping of the documents, and a
+    document that is in it already changes nothing.
+
+    Parameters
+    ----------
+    received_from : str or None
+        Name of the sender's token, kept with the documents.
+    """
+    listed = list(sources)
+    outcomes: list[Outcome | None] = [None] * len(listed)
+    readings: list[_Read] = []
+    for place, source in enumerate(listed):
+        try:
+            readings.append(_read(place, source, policy))
+        except ProvError as error:
+            outcomes[place] = Outcome(source.name, "refused", error=error)
+    writing.lock_writers(session)
+    new, again = _split_known(session, readings)
+    for reading in again:
+        outcomes[reading.place] = _unchanged(reading)
+    accepted, refused = _check_collisions(session, new)
+    for reading, reason in refused:
+        outcomes[reading.place] = Outcome(reading.source.name, "refused", error=reason)
+    if accepted:
+        receipts = _write(session, accepted, policy, received_from)
+        for reading, receipt in zip(accepted, receipts, strict=True):
+            outcomes[reading.place] = Outcome(reading.source.name, "recorded", receipt)
+    return [o for o in outcomes if o is not None]
+
+
+def _read(place: int, source: Source, policy: IngestPolicy) -> _Read:
+    size = len(source.data)
+    if size > policy.max_document_bytes:
+        raise DocumentTooLargeError(
+            f"the document has {size} bytes, the limit is {policy.max_document_bytes}: send the "
+            "provenance only, not the product; or raise PROV_MAX_DOCUMENT_BYTES on the server",
+            expected=policy.max_document_bytes,
+            found=size,
+        )
+    stored, n_redactions = policy.redaction.apply(source.data)
+    document = read(stored, name=source.name)
+    sha256 = sha256_hex(source.data)
+    return _Read(place, source, sha256, stored, n_redactions, document, claims_of(document, sha256))
+
+
+def _split_known(session: Session, readings: Sequence[_Read]) -> tuple[list[_Read], list[_Read]]:
+    known = set(known_store.known_documents(session, [r.sha256 for r in readings]))
+    new: list[_Read] = []
+    again: list[_Read] = []
+    for reading in readings:
+        (again if reading.sha256 in known else new).append(reading)
+        known.add(reading.sha256)
+    return new, again
+
+
+def _check_collisions(
+    session: Session, readings: Sequence[_Read]
+) -> tuple[list[_Read], list[tuple[_Read, ProvError]]]:
+    """Refuse documents that give a run the UUID of another; the first to come stands."""
+    uuids = {c.activity.uuid for r in readings for c in r.claims}
+    held: dict[UUID, tuple[str | None, datetime | None]] = {
+        uuid: (a.name, a.started_at)
+        for uuid, a in known_store.known_activities(session, uuids).items()
+        if not a.is_claim
+    }
+    accepted: list[_Read] = []
+    refused: list[tuple[_Read, ProvError]] = []
+    for reading in readings:
+        try:
+            for claim in reading.claims:
+                check_collision(claim, *held.get(claim.activity.uuid, (None, None)))
+        except ProvError as error:
+            refused.append((reading, error))
+            continue
+        accepted.append(reading)
+        for claim in reading.claims:
+            a = claim.activity
+            name, started_at = held.get(a.uuid, (None, None))
+            if not a.is_claim:
+                held[a.uuid] = (name or a.name, started_at or a.started_at)
+    return accepted, refused
+
+
+def _write(
+    session: Session, readings: Sequence[_Read], policy: IngestPolicy, received_from: str | None
+) -> list[JSONDict]:
+    new_claims: dict[UUID, list[Claim]] = defaultdict(list)
+    for reading in readings:
+        for claim in reading.claims:
+            new_claims[claim.activity.uuid].append(claim)
+    known = known_store.known_activities(session, new_claims)
+    runs, confirmed = _runs(session, new_claims, known)
+    documents = {r.sha256: r.document for r in readings}
+    seeds = known_store.entities_claimed_by(
+        session, [a.activity_id for u, a in known.items() if a.is_claim and u in runs]
+    )
+    found = resolve_batch(
+        session, runs, list(_aside(documents)), seeds=seeds, locate=policy.locations.apply
+    )
+    rows = [
+        document_store.NewDocument(
+            r.sha256,
+            sha256_hex(r.stored) if r.n_redactions else r.sha256,
+            r.document.format,
+            r.document.reason,
+            r.source.name,
+            r.stored,
+            r.n_redactions,
+        )
+        for r in readings
+    ]
+    ids = document_store.insert(session, rows, received_from=received_from)
+    batch = Batch(runs, known, documents, dict(ids), confirmed, policy.locations.apply)
+    written = record_batch(session, batch, found)
+    return [_receipt(r, batch, written) for r in readings]
+
+
+def _aside(documents: Mapping[str, Document]) -> Iterable[tuple[Document, str]]:
+    return ((document, sha256) for sha256, document in documents.items())
+
+
+def _runs(
+    session: Session,
+    new_claims: Mapping[UUID, list[Claim]],
+    known: Mapping[UUID, KnownActivity],
+) -> tuple[dict[UUID, Run], list[tuple[UUID, str, str]]]:
+    """Return the activities to write, whole, and the claims that only confirm what is held."""
+    confirmed: list[tuple[UUID, str, str]] = []
+    retold: dict[UUID, list[Claim]] = {}
+    runs: dict[UUID, Run] = {}
+    for uuid, claims in new_claims.items():
+        held = known.get(uuid)
+        if held is None:
+            runs[uuid] = merge(claims)
+            continue
+        fresh = [c for c in claims if c.digest not in held.claims]
+        if all(c.is_bare and not c.informed for c in fresh) and held.claims:
+            confirmed += [(uuid, c.document, c.digest) for c in claims]
+        else:
+            retold[uuid] = claims
+    if retold:
+        earlier = _earlier_claims(session, [known[u].activity_id for u in retold])
+        for uuid, claims in retold.items():
+            runs[uuid] = merge([*earlier.get(uuid, ()), *claims])
+    return runs, confirmed
+
+
+def _earlier_claims(session: Session, activity_ids: Sequence[int]) -> dict[UUID, list[Claim]]:
+    claims: dict[UUID, list[Claim]] = defaultdict(list)
+    for stored in known_store.documents_of_activities(session, activity_ids):
+        document = read(stored.content, name=stored.source_name)
+        for claim in claims_of(document, stored.sha256):
+            claims[claim.activity.uuid].append(claim)
+    return claims
+
+
+def _receipt(reading: _Read, batch: Batch, written: Written) -> JSONDict:
+    document = reading.document
+    mine = {c.activity.uuid for c in reading.claims}
+    contradictions = [
+        {
+            "subject": str(c.subject),
+            "field": c.field,
+            "held": c.held,
+            "claimed": c.claimed,
+            "message": c.message,
+        }
+        for c in written.contradictions
+        if c.subject in mine or c.subject in _subjects(reading, written)
+    ]
+    return {
+        "document": reading.sha256,
+        "format": document.format,
+        "reason": document.reason,
+        "outcome": "recorded",
+        "activities": [
+            {
+                "id": str(c.activity.uuid),
+                "name": c.activity.name,
+                "outcome": _activity_outcome(c, batch),
+            }
+            for c in reading.claims
+        ],
+        "entities": _entities(reading, written),
+        "counts": {
+            "activities": len(document.activities),
+            "entities": len({e["id"] for e in _entities(reading, written)}),
+            "used": len(document.used),
+            "generated": len(document.generated),
+        },
+        "contradictions": contradictions,
+        "notes": [asdict(n) for n in document.notes],
+        "redactions": reading.n_redactions,
+    }
+
+
+def _subjects(reading: _Read, written: Written) -> set[UUID]:
+    keys = ((reading.sha256, e.key) for e in reading.document.entities)
+    return {written.entity_of[key][0] for key in keys if key in written.entity_of}
+
+
+def _entities(reading: _Read, written: Written) -> list[JSONDict]:
+    found: dict[UUID, JSONDict] = {}
+    for entity in reading.document.entities:
+        if (reading.sha256, entity.key) in written.entity_of:
+            uuid, outcome, rule = written.entity_of[reading.sha256, entity.key]
+            name = entity.name or (entity.locations or (None,))[0]
+            found[uuid] = {"id": str(uuid), "name": name, "outcome": outcome, "rule": rule}
+    return list(found.values())
+
+
+def _activity_outcome(claim: Claim, batch: Batch) -> str:
+    uuid = claim.activity.uuid
+    run = batch.runs.get(uuid)
+    if run is None:
+        return "confirmed"
+    if run.contradictions:
+        return "contradictory"
+    if uuid in batch.known:
+        return "confirmed" if claim.digest in batch.known[uuid].claims else "completed"
+    return "claimed" if claim.activity.is_claim else "new"
+
+
+def _unchanged(reading: _Read) -> Outcome:
+    document = reading.document
+    receipt: JSONDict = {
+        "document": reading.sha256,
+        "format": document.format,
+        "reason": document.reason,
+        "outcome": "unchanged",
+        "activities": [
+            {"id": str(a.uuid), "name": a.name, "outcome": "confirmed"} for a in document.activities
+        ],
+        "entities": [],
+        "counts": {
+            "activities": len(document.activities),
+            "entities": len(document.entities),
+            "used": len(document.used),
+            "generated": len(document.generated),
+        },
+        "contradictions": [],
+        "notes": [asdict(n) for n in document.notes],
+        "redactions": reading.n_redactions,
+    }
+    return Outcome(reading.source.name, "unchanged", receipt)

@@ -1,0 +1,563 @@
+"""Writing a resolved batch: rows for runs, entities and relations, in set-based statements."""
+
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy.orm import Session
+
+from provmanager.formats import split_location
+from provmanager.ids import clean_json, digest_of
+from provmanager.model import Activity, Document, InformKind
+from provmanager.model.identity import Act, Identity
+from provmanager.store import activities as activity_store
+from provmanager.store import entities as entity_store
+from provmanager.store import relations as relation_store
+from provmanager.store import writing
+from provmanager.store.known import KnownActivity, KnownEntity
+
+from .assembly import (
+    EntityFacts,
+    activity_columns,
+    entity_facts,
+    join_columns,
+    placeholder,
+    shape_of,
+)
+from .claims import Contradiction, Run, agents_of
+from .mentions import Spoken
+from .resolution import Resolution, known_in
+
+STATED, PRODUCER_CLAIM = "stated", "producer-claim"
+
+
+@dataclass(slots=True)
+class Batch:
+    """What is to be written.
+
+    Attributes
+    ----------
+    runs : dict
+        Activities that are new or told of in new words, whole.
+    known : dict
+        Those activities of the batch that the record has.
+    documents : dict
+        New documents, by SHA-256; `document_ids` has theirs.
+    confirmed : list of (UUID, SHA-256, claim digest)
+        Claims that say nothing new.
+    """
+
+    runs: dict[UUID, Run]
+    known: dict[UUID, KnownActivity]
+    documents: dict[str, Document]
+    document_ids: dict[str, int]
+    confirmed: list[tuple[UUID, str, str]]
+    locate: Callable[[str], str]
+
+
+@dataclass(slots=True)
+class Written:
+    """What came of it: for receipts.
+
+    Attributes
+    ----------
+    entity_of : dict
+        (SHA-256 of the document, entity key) to (UUID, outcome, rule).
+    """
+
+    entity_of: dict[tuple[str, str], tuple[UUID, str, str]] = field(default_factory=dict)
+    contradictions: list[Contradiction] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class _Entity:
+    identity: Identity
+    spoken: list[Spoken]
+    facts: EntityFacts
+    entity_id: int
+    held: KnownEntity | None
+    is_rebuilt: bool
+    generated_by: int | None = None
+
+
+class Recorder:
+    """Writes one batch within the caller's transaction, which holds the writers' lock."""
+
+    def __init__(self, session: Session, batch: Batch, found: Resolution) -> None:
+        self._session = session
+        self._batch = batch
+        self._found = found
+        self._ids: dict[UUID, int] = {u: a.activity_id for u, a in batch.known.items()}
+        self._new_ids: set[int] = set()
+        self._entities: list[_Entity] = []
+        self._roles: dict[str, int] = {}
+        self._rules = relation_store.link_rules(session)
+
+    def write(self) -> Written:
+        """Write everything; return what became of each mention."""
+        self._write_activities()
+        self._prepare_entities()
+        self._write_placeholders()
+        self._write_entities()
+        self._write_flows()
+        self._write_relations()
+        touched = self._write_edges()
+        written = self._outcomes()
+        relation_store.write_contradictions(
+            self._session, written.contradictions, list(self._batch.runs)
+        )
+        entity_store.update_validity(self._session, touched)
+        return written
+
+    # activities ---------------------------------------------------------------------------------
+
+    def _write_activities(self) -> None:
+        runs = self._batch.runs
+        new = [u for u in runs if u not in self._ids]
+        informants = {i for r in runs.values() for c in r.speaking for i, _, _ in c.informed}
+        stray = sorted(informants - set(runs) - set(self._ids), key=str)
+        known = activity_store.ids_of(self._session, stray) if stray else {}
+        self._ids |= known
+        stray = [u for u in stray if u not in known]
+        ids = writing.allocate_nodes(self._session, len(new) + len(stray))
+        self._ids |= dict(zip([*new, *stray], ids, strict=True))
+        self._new_ids = set(ids)
+        bare = [Activity(key=str(u), uuid=u) for u in stray]
+        rows = self._activity_rows([*(runs[u].activity for u in new), *bare])
+        activity_store.insert(self._session, rows)
+        changed = [runs[u].activity for u in runs if self._ids[u] not in self._new_ids]
+        activity_store.update(self._session, self._activity_rows(changed))
+        self._write_claims()
+
+    def _write_claims(self) -> None:
+        ids, documents = self._ids, self._batch.document_ids
+        rows = [
+            (ids[uuid], documents[document], UUID(digest))
+            for uuid, run in self._batch.runs.items()
+            for document, digest in sorted(run.told)
+            if document in documents
+        ]
+        rows += [(ids[u], documents[d], UUID(c)) for u, d, c in self._batch.confirmed]
+        columns = ("activity_id", "document_id", "claim")
+        self._add("activity_document", columns, rows, self._new_ids)
+
+    def _add(
+        self,
+        table: str,
+        columns: Sequence[str],
+        rows: Iterable[tuple[object, ...]],
+        new: Container[object],
+    ) -> None:
+        """COPY the rows of new nodes (the first column), insert those that others lack."""
+        unique = list(dict.fromkeys(rows))
+        writing.copy_rows(self._session, table, columns, [r for r in unique if r[0] in new])
+        old = [r for r in unique if r[0] not in new]
+        relation_store.insert_missing(self._session, table, columns, old)
+
+    def _activity_rows(self, activities: Sequence[Activity]) -> list[dict[str, Any]]:
+        """Return column values; contents that are stored once are interned. (Any: values.)"""
+        contents: dict[str, dict[bytes, dict[str, Any]]] = {
+            "environment": {}, "host": {}, "container": {}, "configuration": {},
+        }  # fmt: skip
+        digest = _DigestCache()
+        rows: list[dict[str, Any]] = []
+        flats: list[dict[str, Any] | None] = []
+        for a in activities:
+            row: dict[str, Any] = {"activity_id": self._ids[a.uuid], "activity_uuid": a.uuid}
+            row |= activity_columns(a)
+            for table in ("environment", "host", "container"):
+                content = getattr(a, table)
+                if content:
+                    key = digest.of(content)
+                    contents[table].setdefault(key, content)
+                    row[f"{table}_id"] = key
+            flat = None
+            if a.configuration:
+                shape, flat = shape_of(a)
+                row["configuration_id"] = digest.of(shape)
+                contents["configuration"].setdefault(row["configuration_id"], flat)
+            flats.append(flat)
+            rows.append(row)
+        interned = activity_store.intern(self._session, contents)
+        templates = activity_store.templates(self._session, interned["configuration"].values())
+        for row, flat in zip(rows, flats, strict=True):
+            for table, ids in interned.items():
+                row[f"{table}_id"] = ids.get(row.get(f"{table}_id", b""))
+            row["overrides"] = None
+            if flat is not None:
+                held = templates[row["configuration_id"]]
+                clean = clean_json(flat)
+                row["overrides"] = {k: v for k, v in clean.items() if held[k] != v} or None
+        return rows
+
+    def _write_placeholders(self) -> None:
+        """Make the activities that only metadata names, where nothing better is known."""
+        wanted = {
+            c.uuid: c
+            for e in self._entities
+            if e.identity.producer is None
+            for c in e.facts.claims
+            if c.uuid not in self._ids
+        }
+        self._ids |= activity_store.ids_of(self._session, list(wanted)) if wanted else {}
+        new = [placeholder(c) for u, c in sorted(wanted.items()) if u not in self._ids]
+        ids = writing.allocate_nodes(self._session, len(new))
+        self._ids |= {a.uuid: i for a, i in zip(new, ids, strict=True)}
+        self._new_ids |= set(ids)
+        activity_store.insert(self._session, self._activity_rows(new))
+        claims = {c.uuid for e in self._entities for c in e.facts.claims}
+        known = [self._ids[u] for u in claims if u in self._ids]
+        only_claimed = activity_store.only_claimed(self._session, known) if known else set()
+        for e in self._entities:
+            e.generated_by = self._generator(e, only_claimed)
+
+    def _generator(self, e: _Entity, only_claimed: set[int]) -> int | None:
+        producer = e.identity.producer
+        if producer is not None and producer.activity is not None:
+            return self._ids[producer.activity]
+        claimed = [self._ids[c.uuid] for c in e.facts.claims if c.uuid in self._ids]
+        standing = [i for i in claimed if i in only_claimed]
+        if e.held and not e.is_rebuilt and e.held.claimed_by:
+            standing.append(e.held.row["generated_by"])
+        by_id = {i: str(u) for u, i in self._ids.items() if i in standing}
+        return min(standing, key=lambda i: by_id.get(i, ""), default=None)
+
+    # entities -----------------------------------------------------------------------------------
+
+    def _prepare_entities(self) -> None:
+        found = self._found
+        standing = {e.uuid: i for i, e in found.known.items() if i in found.rebuilt}
+        actors = {m.activity for i in found.identities for m in i.mentions if m.activity}
+        others = sorted(actors - set(self._ids), key=str)
+        self._ids |= activity_store.ids_of(self._session, others) if others else {}
+        new: list[_Entity] = []
+        for identity in found.identities:
+            spoken = [found.spoken[m.ref] for m in identity.mentions if m.ref[0] != "known"]
+            own = known_in(identity)
+            if not spoken:
+                continue
+            entity_id = own[0] if own else standing.get(identity.uuid, 0)
+            item = _Entity(
+                identity,
+                spoken,
+                entity_facts(identity, spoken),
+                entity_id,
+                found.known.get(entity_id),
+                not own,
+            )
+            self._entities.append(item)
+            if not entity_id:
+                new.append(item)
+        for item, entity_id in zip(
+            new, writing.allocate_nodes(self._session, len(new)), strict=True
+        ):
+            item.entity_id = entity_id
+
+    def _write_entities(self) -> None:
+        session, found = self._session, self._found
+        self._intern()
+        kept = {e.entity_id for e in self._entities}
+        gone = {i: found.known[i] for i in found.rebuilt - kept if i in found.known}
+        if found.rebuilt:
+            entity_store.clear(session, list(found.rebuilt))
+        entity_store.insert(
+            session, [self._entity_row(e) for e in self._entities if e.held is None]
+        )
+        changed = [self._changed_row(e) for e in self._entities if e.held is not None]
+        entity_store.update(session, [row for row in changed if len(row) > 1])
+        renamed = [(e.held.uuid, e.identity.uuid) for e in self._entities
+                   if e.held and e.held.uuid != e.identity.uuid]  # fmt: skip
+        if gone:
+            successors = self._successors(gone)
+            entity_store.replace(session, {i: e.entity_id for i, e in successors.items()})
+            renamed += [(gone[i].uuid, e.identity.uuid) for i, e in successors.items()]
+        entity_store.write_aliases(
+            session, renamed, min(self._batch.document_ids.values(), default=None)
+        )
+        self._write_names()
+
+    def _intern(self) -> None:
+        roles = {""} | {s.role or "" for e in self._entities for s in e.spoken}
+        roles |= {r or "" for run in self._batch.runs.values() for _, r in agents_of(run)}
+        roles |= {a.role or "" for d in self._batch.documents.values() for a in d.attributed}
+        self._roles = writing.intern_roles(self._session, roles)
+        places = {split_location(x) for e in self._entities for x in e.facts.locations}
+        self._places = writing.intern_locations(self._session, places)
+
+    def _entity_row(self, e: _Entity) -> dict[str, Any]:
+        row = {
+            "entity_id": e.entity_id,
+            "entity_uuid": e.identity.uuid,
+            "location_id": self._place(e.facts.locations[0]) if e.facts.locations else None,
+            **e.facts.columns,
+        }
+        return row | self._generation(e)
+
+    def _generation(self, e: _Entity) -> dict[str, Any]:
+        producer = e.identity.producer
+        role, rule = None, None
+        if e.generated_by is not None:
+            rule = self._rules[STATED if producer else PRODUCER_CLAIM]
+        if producer is not None and producer.ref[0] != "known":
+            item = self._found.spoken[producer.ref]
+            role = self._roles[item.role or ""]
+        elif e.held is not None and e.held.producer and not e.is_rebuilt:
+            role = e.held.row["generation_role_id"]
+        return {
+            "generated_by": e.generated_by,
+            "generation_role_id": role,
+            "generation_rule_id": rule,
+        }
+
+    def _changed_row(self, e: _Entity) -> dict[str, Any]:
+        held = e.held
+        if held is None:
+            return {}
+        if e.is_rebuilt:
+            return self._entity_row(e)
+        row = join_columns(held.row, e.facts.columns, e.identity) | self._generation(e)
+        if e.identity.uuid != held.uuid:
+            row["entity_uuid"] = e.identity.uuid
+        if held.row["location_id"] is None and e.facts.locations:
+            row["location_id"] = self._place(e.facts.locations[0])
+        changed = {k: v for k, v in row.items() if v != held.row[k]}
+        return {"entity_id": e.entity_id, **changed}
+
+    def _place(self, uri: str) -> int:
+        return self._places[split_location(uri)]
+
+    def _write_names(self) -> None:
+        identifiers: list[tuple[object, ...]] = []
+        places: list[tuple[object, ...]] = []
+        aside: list[tuple[object, ...]] = []
+        for e in self._entities:
+            known = e.held if e.held and not e.is_rebuilt else None
+            had = {*known.digests, *known.product_ids} if known else set()
+            identifiers += [(e.entity_id, "digest", d) for d in e.facts.digests if d not in had]
+            identifiers += [
+                (e.entity_id, "product-id", p) for p in e.facts.product_ids if p not in had
+            ]
+            first = (known.row["location_id"] if known else None) or (
+                self._place(e.facts.locations[0]) if e.facts.locations else None
+            )
+            more = {self._place(x) for x in e.facts.locations} - {first}
+            places += [(e.entity_id, i) for i in more - (known.location_ids if known else set())]
+            aside += [
+                (e.entity_id, self._batch.document_ids[s.document])
+                for s in e.spoken
+                if s.mention.act is Act.MENTIONED and s.document in self._batch.document_ids
+            ]
+        new = {e.entity_id for e in self._entities if e.held is None}
+        self._add("entity_identifier", ("entity_id", "kind", "identifier"), identifiers, new)
+        self._add("entity_location", ("entity_id", "location_id"), places, new)
+        self._add("entity_document", ("entity_id", "document_id"), aside, new)
+
+    def _successors(self, gone: Mapping[int, KnownEntity]) -> dict[int, _Entity]:
+        """Return which entity takes the place of each that is no more: the best namesake."""
+        found: dict[int, _Entity] = {}
+        for entity_id, held in gone.items():
+            shared = [
+                (
+                    -len(set(held.product_ids) & e.identity.product_ids),
+                    -len(set(held.digests) & e.identity.digests),
+                    -len(set(held.locations) & e.identity.locations),
+                    str(e.identity.uuid),
+                    e,
+                )
+                for e in self._entities
+            ]
+            found[entity_id] = min(shared, key=lambda s: s[:4])[4]
+        return found
+
+    # relations ----------------------------------------------------------------------------------
+
+    def _write_flows(self) -> None:
+        used: dict[tuple[int, int, int], tuple[object, ...]] = {}
+        generated: set[tuple[object, ...]] = set()
+        for e in self._entities:
+            outer = {m.ref for m in e.identity.outer}
+            for s in e.spoken:
+                m = s.mention
+                if m.activity is None:
+                    continue
+                activity_id, role_id = self._ids[m.activity], self._roles[s.role or ""]
+                if m.act is Act.USED:
+                    rule = self._rules[e.identity.rules[m.ref]]
+                    used.setdefault(
+                        (activity_id, e.entity_id, role_id),
+                        (activity_id, e.entity_id, s.at, role_id, rule),
+                    )
+                elif m.act is Act.GENERATED:
+                    reason = self._beside(e, s, role_id, m.ref in outer)
+                    if reason:
+                        generated.add((e.entity_id, activity_id, role_id, reason))
+            if e.identity.producer is None:
+                generated |= {
+                    (e.entity_id, self._ids[c.uuid], self._roles[""], PRODUCER_CLAIM)
+                    for c in e.facts.claims
+                    if c.uuid in self._ids
+                }
+        columns = ("activity_id", "entity_id", "used_at", "role_id", "link_rule_id")
+        told_anew = [i for u in self._batch.runs if (i := self._ids[u]) not in self._new_ids]
+        relation_store.forget_uses(self._session, told_anew)
+        self._add("used", columns, used.values(), self._new_ids)
+        relation_store.insert_missing(
+            self._session,
+            "generation_claim",
+            ("entity_id", "activity_id", "role_id", "reason"),
+            sorted(generated, key=str),
+        )
+
+    def _beside(self, e: _Entity, s: Spoken, role_id: int, is_outer: bool) -> str | None:
+        """Return why a stated generation is not the one in ``entity.generated_by``, or None."""
+        producer = e.identity.producer
+        if is_outer:
+            return "outer-level"
+        if producer is None or s.mention.activity != producer.activity:
+            return "contradiction"
+        standing = self._generation(e)["generation_role_id"]
+        return None if role_id == standing else "another-role"
+
+    def _write_relations(self) -> None:
+        session, batch = self._session, self._batch
+        informed = [
+            (self._ids[uuid], self._ids[informant], kind.value, self._rules[rule])
+            for uuid, run in batch.runs.items()
+            for claim in run.speaking
+            for informant, kind, rule in claim.informed
+        ]
+        relation_store.insert_missing(
+            session,
+            "was_informed_by",
+            ("informed_id", "informant_id", "kind", "link_rule_id"),
+            informed,
+        )
+        entity_of = {
+            (s.document, s.entity.key): e for e in reversed(self._entities) for s in e.spoken
+        }
+        relation_store.write_document_relations(
+            session,
+            batch.documents,
+            batch.document_ids,
+            {key: e.entity_id for key, e in entity_of.items()},
+            self._rules,
+            self._roles,
+        )
+        relation_store.write_associations(
+            session,
+            {self._ids[uuid]: agents_of(run) for uuid, run in batch.runs.items()},
+            self._roles,
+        )
+
+    def _write_edges(self) -> set[int]:
+        """Keep the lineage edges of what was touched; return the entities that were."""
+        session = self._session
+        touched = {e.entity_id for e in self._entities}
+        producers = {e.entity_id: e.generated_by for e in self._entities}
+        fresh = {
+            (self._ids[s.mention.activity], producers[e.entity_id])
+            for e in self._entities
+            for s in e.spoken
+            if s.mention.act is Act.USED
+            and s.mention.activity in self._ids
+            and self._ids[s.mention.activity] in self._new_ids
+            and producers[e.entity_id] is not None
+        }
+        rows = sorted((t, s) for t, s in fresh if s is not None and t != s)
+        writing.copy_rows(session, "edge", ("target_id", "source_id"), rows)
+        changed = [e.entity_id for e in self._entities if e.held is not None
+                   and (e.is_rebuilt or e.generated_by != e.held.row["generated_by"])]  # fmt: skip
+        again = {self._ids[u] for u in self._batch.runs} | {
+            self._ids[s.mention.activity]
+            for e in self._entities
+            if e.is_rebuilt and self._found.rebuilt
+            for s in e.spoken
+            if s.mention.act is Act.USED and s.mention.activity
+        }
+        relation_store.renew_edges(
+            session,
+            activity_ids=sorted(again - self._new_ids),
+            entity_ids=sorted({*changed, *self._found.rebuilt}),
+            new_activity_ids=sorted(self._new_ids),
+            informed=any(
+                kind is InformKind.DATA_FLOW
+                for run in self._batch.runs.values()
+                for claim in run.speaking
+                for _, kind, _ in claim.informed
+            ),
+            node_ids=self._nodes(),
+        )
+        if self._found.rebuilt:
+            activity_store.delete_orphan_claims(session)
+        return touched
+
+    def _nodes(self) -> list[int]:
+        """Return the entities that the batch's documents derive or put into collections."""
+        keys = {
+            (sha, key)
+            for sha, document in self._batch.documents.items()
+            for pair in (
+                *((d.derived, d.source) for d in document.derived),
+                *((m.collection, m.member) for m in document.members),
+            )
+            for key in pair
+        }
+        if not keys:
+            return []
+        return sorted(
+            {e.entity_id for e in self._entities for s in e.spoken
+             if (s.document, s.entity.key) in keys}
+        )  # fmt: skip
+
+    def _outcomes(self) -> Written:
+        written = Written()
+        for e in self._entities:
+            outcome = "new" if e.held is None else "confirmed"
+            if e.held is not None and e.held.uuid != e.identity.uuid:
+                outcome = "merged"
+            if e.facts.contradictions or e.identity.contradicting:
+                outcome = "contradictory"
+            written.contradictions += e.facts.contradictions
+            written.contradictions += [_second_producer(e, m.activity)
+                                       for m in e.identity.contradicting]  # fmt: skip
+            for s in e.spoken:
+                rule = e.identity.rules[s.mention.ref]
+                written.entity_of[s.document, s.entity.key] = (e.identity.uuid, outcome, rule)
+        for run in self._batch.runs.values():
+            written.contradictions += run.contradictions
+        return written
+
+
+class _DigestCache:
+    """Digests of JSON contents; the same object is hashed once."""
+
+    def __init__(self) -> None:
+        self._seen: dict[int, tuple[object, bytes]] = {}
+
+    def of(self, content: Any) -> bytes:  # Any: free-form JSON
+        """Return the SHA-256 of the canonical JSON of `content`."""
+        held = self._seen.get(id(content))
+        if held is None or held[0] is not content:
+            held = (content, bytes.fromhex(digest_of(content)))
+            self._seen[id(content)] = held
+        return held[1]
+
+
+def _second_producer(e: _Entity, other: UUID | None) -> Contradiction:
+    producer = e.identity.producer
+    first = str(producer.activity) if producer else ""
+    return Contradiction(
+        e.identity.uuid,
+        "entity",
+        "wasGeneratedBy",
+        first,
+        str(other),
+        f"two activities state that they generated product {e.identity.uuid}: {first} (held) and "
+        f"{other}",
+    )
+
+
+def record_batch(session: Session, batch: Batch, found: Resolution) -> Written:
+    """Write `batch` as `found`; the caller holds the writers' lock and commits."""
+    return Recorder(session, batch, found).write()

@@ -1,0 +1,101 @@
+"""Secrets in command lines and environments are replaced before anything is stored.
+
+The policy is a list of named patterns; an operator adds patterns in the file that
+``PROV_REDACT_PATTERNS_FILE`` names, one regular expression a line (``#`` starts a comment). The
+group ``secret`` of a pattern is replaced, the rest stays readable.
+"""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from provmanager.errors import UsageError
+
+REPLACEMENT = b"[redacted]"
+
+_END = r"""(?:[^\s"'&\\]+)"""
+_WORD = r"(?:pass(?:word|wd|phrase)|secret|token|api[_-]?key|access[_-]?key|credential)s?"
+_WORDS = (b"pass", b"secret", b"token", b"key", b"credential")
+_BUILT_IN: tuple[tuple[tuple[bytes, ...], str], ...] = (
+    # --password=xyz, token=xyz in a URL or command line, PGPASSWORD=xyz
+    (_WORDS, rf"""(?i){_WORD}(?:=|%3d)(?P<secret>(?!\[redacted\]){_END})"""),
+    # "--password", "xyz" as two arguments
+    (_WORDS, rf"""(?i)--?{_WORD}"\s*,\s*"(?P<secret>(?!\[redacted\])[^"-][^"\n]*)\""""),
+    # "DB_PASSWORD": "xyz"
+    (_WORDS, rf"""(?i){_WORD}["']\s*:\s*["'](?P<secret>(?!\[redacted\])[^"'\n]+)["']"""),
+    # scheme://user:xyz@host
+    ((b"://",), r"""://[^/\s:"'@]+:(?P<secret>(?!\[redacted\])[^/\s"'@]+)@"""),
+    # Authorization: Bearer xyz
+    ((b"bearer",), r"""(?i)\bBearer\s+(?P<secret>(?!\[redacted\])[A-Za-z0-9._~+/=-]{8,})"""),
+    # well-known token shapes
+    (
+        (b"ghp_", b"gho_", b"ghs_", b"glpat", b"xox", b"prov_"),
+        r"""\b(?P<secret>(?:ghp|gho|ghs|glpat|xox[bp]|prov)[_-][A-Za-z0-9_-]{20,})""",
+    ),
+    (
+        (b"eyj",),
+        r"""\b(?P<secret>eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,})""",
+    ),
+    (
+        (b"private key",),
+        r"""(?P<secret>-----BEGIN [A-Z ]*PRIVATE KEY-----.*?-----END [A-Z ]*PRIVATE KEY-----)""",
+    ),
+)
+"""(Words without which it cannot match, in lower case; pattern)."""
+
+
+@dataclass(frozen=True, slots=True)
+class RedactionPolicy:
+    """Patterns of secrets, each with words of which one must be there for it to match."""
+
+    patterns: tuple[tuple[tuple[bytes, ...], re.Pattern[bytes]], ...]
+
+    def apply(self, data: bytes) -> tuple[bytes, int]:
+        """Return `data` without its secrets, and how many there were."""
+        found = 0
+        lower = data.lower()
+        for words, pattern in self.patterns:
+            if not words or any(word in lower for word in words):
+                data, n = pattern.subn(_hide, data)
+                found += n
+        return data, found
+
+
+def _hide(match: re.Match[bytes]) -> bytes:
+    start, end = match.span("secret")
+    whole = match.start()
+    return match.group()[: start - whole] + REPLACEMENT + match.group()[end - whole :]
+
+
+def load_policy(extra: Path | None = None) -> RedactionPolicy:
+    """Return the built-in patterns with those of the file `extra`.
+
+    Raises
+    ------
+    UsageError
+        A line of `extra` is not a regular expression, or has no group ``secret``.
+    """
+    own: list[str] = []
+    if extra is not None:
+        try:
+            text = extra.read_text("utf-8")
+        except OSError as error:
+            raise UsageError(
+                f"PROV_REDACT_PATTERNS_FILE {extra} cannot be read: {error.strerror}"
+            ) from error
+        lines = [line.strip() for line in text.splitlines()]
+        own = [line for line in lines if line and not line.startswith("#")]
+    patterns = [*_BUILT_IN, *(((), line) for line in own)]
+    return RedactionPolicy(tuple((words, _compiled(line, extra)) for words, line in patterns))
+
+
+def _compiled(line: str, source: Path | None) -> re.Pattern[bytes]:
+    try:
+        pattern = re.compile(line.encode(), re.DOTALL)
+    except re.error as error:
+        raise UsageError(f"{source}: {line!r} is not a regular expression: {error}") from error
+    if "secret" not in pattern.groupindex:
+        raise UsageError(
+            f"{source}: the pattern {line!r} has no group (?P<secret>…) to say what to hide"
+        )
+    return pattern

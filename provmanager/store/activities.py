@@ -1,0 +1,141 @@
+"""Rows of activities and of what they share: environments, hosts, containers, configurations."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import bindparam, text
+from sqlalchemy.orm import Session
+
+from provmanager.ids import clean_json
+
+from . import tables
+from .writing import copy_rows, intern_contents
+
+_COLUMNS = [c.name for c in tables.activity.columns]
+
+
+def ids_of(session: Session, uuids: Sequence[UUID]) -> dict[UUID, int]:
+    """Return the ids of those activities that the record has."""
+    rows = session.execute(
+        text(
+            "SELECT activity_uuid, activity_id FROM prov.activity "
+            "WHERE activity_uuid = ANY(CAST(:u AS uuid[]))"
+        ),
+        {"u": list(map(str, uuids))},
+    )
+    return {row.activity_uuid: row.activity_id for row in rows}
+
+
+def insert(session: Session, rows: Sequence[Mapping[str, Any]]) -> None:
+    """COPY new activities. (Any: column values.)"""
+    copy_rows(session, "activity", _COLUMNS, ([row.get(c) for c in _COLUMNS] for row in rows))
+
+
+def update(session: Session, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Write all columns of known activities anew. (Any: column values.)"""
+    if not rows:
+        return
+    values = [c for c in _COLUMNS if c not in ("activity_id", "activity_uuid")]
+    statement = (
+        tables.activity.update()
+        .where(tables.activity.c.activity_id == bindparam("key"))
+        .values({c: bindparam(f"v_{c}") for c in values})
+    )
+    session.connection().execute(
+        statement,
+        [
+            {"key": row["activity_id"]} | {f"v_{c}": _bindable(row.get(c)) for c in values}
+            for row in rows
+        ],
+    )
+
+
+def _bindable(value: Any) -> Any:  # Any: column values
+    return list(value) if isinstance(value, tuple) else value
+
+
+def intern(
+    session: Session, contents: Mapping[str, Mapping[bytes, dict[str, Any]]]
+) -> dict[str, dict[bytes, int]]:
+    """Return the ids of contents by table and digest, making those that are new.
+
+    The packages of a new environment become rows of their own, for search. (Any: JSON.)
+    """
+    found: dict[str, dict[bytes, int]] = {}
+    for table, by_digest in contents.items():
+        clean = {k: clean_json(dict(v)) for k, v in by_digest.items()}
+        more: dict[str, dict[bytes, Any]] = {}
+        if table == "host":
+            more["name"] = {k: _text(v.get("name")) for k, v in clean.items()}
+        found[table] = intern_contents(session, table, clean, **more)
+        if table == "environment" and clean:
+            _insert_packages(session, clean, found[table])
+    return found
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) else None
+
+
+def _insert_packages(
+    session: Session, contents: Mapping[bytes, dict[str, Any]], ids: Mapping[bytes, int]
+) -> None:
+    have = set(
+        session.execute(
+            text("SELECT DISTINCT environment_id FROM prov.package WHERE environment_id = ANY(:i)"),
+            {"i": list(ids.values())},
+        ).scalars()
+    )
+    rows = {
+        (ids[key], package[0], package[1])
+        for key, content in contents.items()
+        if ids[key] not in have
+        for package in packages_of(content)
+    }
+    copy_rows(session, "package", ("environment_id", "name", "version"), sorted(rows))
+
+
+def packages_of(environment: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
+    """Yield (name, version) of the packages of an environment. (Any: free-form JSON.)"""
+    packages = environment.get("packages")
+    if not isinstance(packages, list):
+        return
+    for package in packages:
+        if isinstance(package, dict) and isinstance(package.get("name"), str):
+            yield package["name"], str(package.get("version") or "")
+
+
+def templates(session: Session, ids: Iterable[int]) -> dict[int, dict[str, Any]]:
+    """Return configuration templates by id. (Any: JSON values.)"""
+    rows = session.execute(
+        text(
+            "SELECT configuration_id, content FROM prov.configuration "
+            "WHERE configuration_id = ANY(:i)"
+        ),
+        {"i": sorted(set(ids))},
+    )
+    return {row.configuration_id: row.content for row in rows}
+
+
+def only_claimed(session: Session, ids: Sequence[int]) -> set[int]:
+    """Return which of these activities no document has told of itself."""
+    rows = session.execute(
+        text("SELECT activity_id FROM prov.activity WHERE is_claim AND activity_id = ANY(:i)"),
+        {"i": list(ids)},
+    )
+    return set(rows.scalars())
+
+
+def delete_orphan_claims(session: Session) -> None:
+    """Drop activities that only metadata named, once no product's metadata names them."""
+    session.execute(
+        text(
+            "DELETE FROM prov.activity a WHERE is_claim "
+            "AND NOT EXISTS (SELECT 1 FROM prov.activity_document d "
+            "                WHERE d.activity_id = a.activity_id) "
+            "AND NOT EXISTS (SELECT 1 FROM prov.entity e WHERE e.generated_by = a.activity_id) "
+            "AND NOT EXISTS (SELECT 1 FROM prov.generation_claim g "
+            "                WHERE g.activity_id = a.activity_id)"
+        )
+    )

@@ -1,0 +1,134 @@
+"""Rows of entities: new, changed, replaced by a stronger identity, superseded in time."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+
+from . import tables
+from .writing import copy_rows
+
+_COLUMNS = [c.name for c in tables.entity.columns]
+_OWNED = ("entity_identifier", "entity_location")
+
+
+def insert(session: Session, rows: Sequence[Mapping[str, Any]]) -> None:
+    """COPY new entities. (Any: column values.)"""
+    copy_rows(session, "entity", _COLUMNS, ([row.get(c) for c in _COLUMNS] for row in rows))
+
+
+def update(session: Session, rows: Iterable[Mapping[str, Any]]) -> None:
+    """Change the given columns of known entities. (Any: column values.)"""
+    for row in rows:
+        values = {k: v for k, v in row.items() if k != "entity_id"}
+        session.execute(
+            tables.entity.update()
+            .where(tables.entity.c.entity_id == row["entity_id"])
+            .values(values)
+        )
+
+
+def clear(session: Session, ids: Sequence[int]) -> None:
+    """Take away what hangs on entities that are about to be written anew."""
+    for table in (*_OWNED, "used", "generation_claim"):
+        session.execute(
+            text(f"DELETE FROM prov.{table} WHERE entity_id = ANY(:ids)"),  # noqa: S608
+            {"ids": list(ids)},
+        )
+    # two entities may be about to exchange their UUIDs
+    session.execute(
+        text("UPDATE prov.entity SET entity_uuid = gen_random_uuid() WHERE entity_id = ANY(:ids)"),
+        {"ids": list(ids)},
+    )
+
+
+def replace(session: Session, successors: Mapping[int, int]) -> None:
+    """Point all relations of the entities that are no more to their successors; delete them."""
+    pairs = {"old": list(successors), "new": list(successors.values())}
+    moves = (
+        ("was_derived_from", "derived_id", "source_id, link_rule_id"),
+        ("was_derived_from", "source_id", "derived_id, link_rule_id"),
+        ("had_member", "collection_id", "member_id"),
+        ("had_member", "member_id", "collection_id"),
+        ("was_attributed_to", "entity_id", "agent_id, role_id"),
+        ("entity_document", "entity_id", "document_id"),
+    )
+    for table, column, rest in moves:
+        session.execute(
+            text(
+                f"WITH pair AS (SELECT * FROM unnest(CAST(:old AS bigint[]), "  # noqa: S608
+                f"CAST(:new AS bigint[])) AS p (old_id, new_id)), "
+                f"gone AS (DELETE FROM prov.{table} t USING pair "
+                f"WHERE t.{column} = pair.old_id RETURNING pair.new_id, t.*) "
+                f"INSERT INTO prov.{table} ({column}, {rest}) SELECT new_id, {rest} FROM gone "
+                "ON CONFLICT DO NOTHING"
+            ),
+            pairs,
+        )
+    session.execute(
+        text("DELETE FROM prov.edge WHERE target_id = ANY(:old) OR source_id = ANY(:old)"), pairs
+    )
+    session.execute(text("DELETE FROM prov.entity WHERE entity_id = ANY(:old)"), pairs)
+
+
+def write_aliases(
+    session: Session, renamed: Sequence[tuple[UUID, UUID]], document_id: int | None
+) -> None:
+    """Keep former UUIDs, so that what cited them still finds the entity."""
+    pairs = sorted({(str(old), str(new)) for old, new in renamed if old != new})
+    if not pairs:
+        return
+    values = {"old": [p[0] for p in pairs], "new": [p[1] for p in pairs], "document": document_id}
+    session.execute(
+        text(
+            "UPDATE prov.entity_alias SET entity_uuid = p.new_uuid "
+            "FROM unnest(CAST(:old AS uuid[]), CAST(:new AS uuid[])) AS p (old_uuid, new_uuid) "
+            "WHERE entity_uuid = p.old_uuid"
+        ),
+        values,
+    )
+    session.execute(
+        text(
+            "INSERT INTO prov.entity_alias (alias_uuid, entity_uuid, document_id) "
+            "SELECT o, n, CAST(:document AS bigint) "
+            "FROM unnest(CAST(:old AS uuid[]), CAST(:new AS uuid[])) AS p (o, n) "
+            "ON CONFLICT (alias_uuid) DO UPDATE SET entity_uuid = excluded.entity_uuid"
+        ),
+        values,
+    )
+    session.execute(
+        text(
+            "DELETE FROM prov.entity_alias a USING prov.entity e "
+            "WHERE e.entity_uuid = a.alias_uuid AND a.alias_uuid = ANY(CAST(:both AS uuid[]))"
+        ),
+        {"both": [uuid for pair in pairs for uuid in pair]},
+    )
+
+
+def update_validity(session: Session, ids: Iterable[int]) -> None:
+    """Set invalidated_at where a location was written again: to when the next version came.
+
+    A time that a document states stands; an entity with other locations is not invalidated.
+    """
+    session.execute(
+        text(
+            "WITH place AS ("
+            "  SELECT DISTINCT location_id FROM prov.entity "
+            "  WHERE entity_id = ANY(:ids) AND location_id IS NOT NULL"
+            "), version AS ("
+            "  SELECT e.entity_id, coalesce((e.details ->> 'invalidated_at')::timestamptz,"
+            "    CASE WHEN NOT EXISTS (SELECT 1 FROM prov.entity_location x"
+            "                          WHERE x.entity_id = e.entity_id)"
+            "    THEN lead(coalesce(e.generated_at, a.ended_at, a.started_at)) OVER ("
+            "      PARTITION BY e.location_id ORDER BY"
+            "      coalesce(e.generated_at, a.ended_at, a.started_at) NULLS FIRST, a.activity_uuid)"
+            "    END) AS until"
+            "  FROM place JOIN prov.entity e USING (location_id)"
+            "  JOIN prov.activity a ON a.activity_id = e.generated_by"
+            ") UPDATE prov.entity e SET invalidated_at = v.until FROM version v "
+            "WHERE v.entity_id = e.entity_id AND e.invalidated_at IS DISTINCT FROM v.until"
+        ),
+        {"ids": sorted(set(ids))},
+    )

@@ -1,0 +1,302 @@
+"""What the record already holds of the things that a batch of documents names."""
+
+import zlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+
+
+@dataclass(slots=True)
+class KnownActivity:
+    """An activity in the record, with the digests of the claims on which it stands."""
+
+    activity_id: int
+    uuid: UUID
+    name: str | None
+    started_at: datetime | None
+    ended_at: datetime | None
+    is_claim: bool
+    claims: set[str]
+
+
+@dataclass(slots=True)
+class KnownEntity:
+    """An entity in the record with all that identifies it.
+
+    Attributes
+    ----------
+    producer : UUID or None
+        Activity that generated it by a stated generation; `claimed_by` by a claim.
+    row : dict
+        The descriptive columns. (Any: column values.)
+    """
+
+    entity_id: int
+    uuid: UUID
+    producer: UUID | None
+    claimed_by: UUID | None
+    started_at: datetime | None
+    ended_at: datetime | None
+    digests: tuple[str, ...] = ()
+    product_ids: tuple[str, ...] = ()
+    locations: tuple[str, ...] = ()
+    location_ids: frozenset[int] = frozenset()
+    row: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class StoredDocument:
+    """A document as it is stored, uncompressed."""
+
+    document_id: int
+    sha256: str
+    format: str
+    source_name: str | None
+    content: bytes
+
+
+def known_documents(session: Session, digests: Iterable[str]) -> dict[str, int]:
+    """Return the ids of those documents that the record has, by SHA-256 (hexadecimal)."""
+    rows = session.execute(
+        text("SELECT sha256, document_id FROM prov.document WHERE sha256 = ANY(:d)"),
+        {"d": [bytes.fromhex(d) for d in digests]},
+    )
+    return {bytes(row.sha256).hex(): row.document_id for row in rows}
+
+
+def known_activities(session: Session, uuids: Iterable[UUID]) -> dict[UUID, KnownActivity]:
+    """Return those activities that the record has, by UUID."""
+    rows = session.execute(
+        text(
+            "SELECT a.activity_id, a.activity_uuid, a.name, a.started_at, a.ended_at, a.is_claim, "
+            "array_agg(d.claim) FILTER (WHERE d.claim IS NOT NULL) AS claims "
+            "FROM prov.activity a LEFT JOIN prov.activity_document d USING (activity_id) "
+            "WHERE a.activity_uuid = ANY(CAST(:u AS uuid[])) GROUP BY a.activity_id"
+        ),
+        {"u": list(map(str, uuids))},
+    )
+    return {
+        row.activity_uuid: KnownActivity(
+            row.activity_id,
+            row.activity_uuid,
+            row.name,
+            row.started_at,
+            row.ended_at,
+            row.is_claim,
+            {UUID(str(c)).hex for c in row.claims or ()},
+        )
+        for row in rows
+    }
+
+
+def parents_of(session: Session, uuids: Iterable[UUID]) -> dict[UUID, set[UUID]]:
+    """Return the recorded part-of links above `uuids`, all the way up: inner to its outer ones."""
+    rows = session.execute(
+        text(
+            "WITH RECURSIVE up (id) AS ("
+            "  SELECT activity_id FROM prov.activity WHERE activity_uuid = ANY(CAST(:u AS uuid[]))"
+            "  UNION SELECT w.informant_id FROM up JOIN prov.was_informed_by w"
+            "        ON w.informed_id = up.id AND w.kind = 'part-of') "
+            "SELECT i.activity_uuid AS inner_uuid, o.activity_uuid AS outer_uuid "
+            "FROM up JOIN prov.was_informed_by w ON w.informed_id = up.id AND w.kind = 'part-of' "
+            "JOIN prov.activity i ON i.activity_id = w.informed_id "
+            "JOIN prov.activity o ON o.activity_id = w.informant_id"
+        ),
+        {"u": list(map(str, uuids))},
+    )
+    found: dict[UUID, set[UUID]] = {}
+    for row in rows:
+        found.setdefault(row.inner_uuid, set()).add(row.outer_uuid)
+    return found
+
+
+def known_entities(
+    session: Session,
+    *,
+    digests: Iterable[str] = (),
+    product_ids: Iterable[str] = (),
+    locations: Iterable[tuple[str, str]] = (),
+) -> dict[int, KnownEntity]:
+    """Return the entities that have one of these digests, product ids or locations, by id."""
+    sha256 = [d.partition(":")[2] for d in digests if d.startswith("sha256:")]
+    others = [d for d in digests if not d.startswith("sha256:")]
+    names = [*others, *product_ids]
+    places = sorted(set(locations))
+    rows = session.execute(
+        text(
+            "WITH place AS MATERIALIZED ("
+            "  SELECT l.location_id FROM unnest(CAST(:d AS text[]), CAST(:n AS text[])) AS w (d, n)"
+            "  JOIN prov.directory p ON p.uri = w.d"
+            "  JOIN prov.location l ON l.directory_id = p.directory_id AND l.name = w.n"
+            ") SELECT entity_id FROM prov.entity JOIN unnest(CAST(:sha AS bytea[])) s ON sha256 = s"
+            " UNION SELECT entity_id FROM prov.entity JOIN place USING (location_id)"
+            " UNION SELECT entity_id FROM prov.entity_location JOIN place USING (location_id)"
+            " UNION SELECT entity_id FROM prov.entity_identifier"
+            "       JOIN unnest(CAST(:ids AS text[])) i"
+            "       ON md5(identifier) = md5(i) AND identifier = i"
+        ),
+        {
+            "d": [d for d, _ in places],
+            "n": [n for _, n in places],
+            "sha": [bytes.fromhex(s) for s in sha256],
+            "ids": names,
+        },
+    )
+    return entities_by_id(session, rows.scalars().all())
+
+
+def entities_by_id(session: Session, ids: Sequence[int]) -> dict[int, KnownEntity]:
+    """Return the entities `ids` with all that identifies them."""
+    if not ids:
+        return {}
+    rows = session.execute(
+        text(
+            "SELECT e.*, a.activity_uuid, a.started_at AS run_started_at, "
+            "       a.ended_at AS run_ended_at, r.basis, p.uri || l.name AS uri "
+            "FROM prov.entity e LEFT JOIN prov.activity a ON a.activity_id = e.generated_by "
+            "LEFT JOIN prov.link_rule r ON r.link_rule_id = e.generation_rule_id "
+            "LEFT JOIN prov.location l ON l.location_id = e.location_id "
+            "LEFT JOIN prov.directory p ON p.directory_id = l.directory_id "
+            "WHERE e.entity_id = ANY(:ids)"
+        ),
+        {"ids": list(ids)},
+    ).mappings()
+    found = {row["entity_id"]: _known_entity(dict(row)) for row in rows}
+    more = session.execute(
+        text(
+            "SELECT entity_id, kind, identifier, NULL::bigint AS location_id "
+            "FROM prov.entity_identifier WHERE entity_id = ANY(:ids) "
+            "UNION ALL SELECT x.entity_id, 'location', p.uri || l.name, l.location_id "
+            "FROM prov.entity_location x JOIN prov.location l USING (location_id) "
+            "JOIN prov.directory p USING (directory_id) WHERE x.entity_id = ANY(:ids)"
+        ),
+        {"ids": list(ids)},
+    )
+    for row in more:
+        entity = found[row.entity_id]
+        if row.kind == "digest":
+            entity.digests = (*entity.digests, row.identifier)
+        elif row.kind == "product-id":
+            entity.product_ids = (*entity.product_ids, row.identifier)
+        else:
+            entity.locations = (*entity.locations, row.identifier)
+            entity.location_ids |= {row.location_id}
+    return found
+
+
+def _known_entity(row: dict[str, Any]) -> KnownEntity:  # Any: column values
+    claimed = row["basis"] == "claimed"
+    return KnownEntity(
+        entity_id=row["entity_id"],
+        uuid=row["entity_uuid"],
+        producer=None if claimed else row["activity_uuid"],
+        claimed_by=row["activity_uuid"] if claimed else None,
+        started_at=row["run_started_at"],
+        ended_at=row["generated_at"] or row["run_ended_at"],
+        digests=(f"sha256:{bytes(row['sha256']).hex()}",) if row["sha256"] else (),
+        locations=(row["uri"],) if row["uri"] else (),
+        location_ids=frozenset({row["location_id"]} if row["location_id"] else ()),
+        row=row,
+    )
+
+
+def entities_claimed_by(session: Session, activity_ids: Sequence[int]) -> list[int]:
+    """Return the entities whose producer is one of these activities by a mere claim."""
+    rows = session.execute(
+        text(
+            "SELECT entity_id FROM prov.entity JOIN prov.link_rule ON link_rule_id = "
+            "generation_rule_id WHERE basis = 'claimed' AND generated_by = ANY(:ids) "
+            "UNION SELECT entity_id FROM prov.generation_claim "
+            "WHERE reason = 'producer-claim' AND activity_id = ANY(:ids)"
+        ),
+        {"ids": list(activity_ids)},
+    )
+    return list(rows.scalars())
+
+
+def documents_of_entities(session: Session, entity_ids: Sequence[int]) -> list[StoredDocument]:
+    """Return every document that told of these entities: of their users and generators too."""
+    rows = session.execute(
+        text(
+            "WITH act AS ("
+            "  SELECT activity_id FROM prov.used WHERE entity_id = ANY(:ids)"
+            "  UNION SELECT generated_by FROM prov.entity WHERE entity_id = ANY(:ids)"
+            "  UNION SELECT activity_id FROM prov.generation_claim WHERE entity_id = ANY(:ids)) "
+            "SELECT document_id FROM prov.activity_document JOIN act USING (activity_id) "
+            "UNION SELECT document_id FROM prov.entity_document WHERE entity_id = ANY(:ids)"
+        ),
+        {"ids": list(entity_ids)},
+    )
+    return stored_documents(session, list(rows.scalars()))
+
+
+def documents_of_activities(session: Session, activity_ids: Sequence[int]) -> list[StoredDocument]:
+    """Return every document that told of these activities."""
+    rows = session.execute(
+        text(
+            "SELECT DISTINCT document_id FROM prov.activity_document WHERE activity_id = ANY(:ids)"
+        ),
+        {"ids": list(activity_ids)},
+    )
+    return stored_documents(session, list(rows.scalars()))
+
+
+def stored_documents(session: Session, document_ids: Sequence[int]) -> list[StoredDocument]:
+    """Return the documents `document_ids`, in the order of their digests."""
+    rows = session.execute(
+        text("SELECT * FROM prov.document WHERE document_id = ANY(:ids) ORDER BY sha256"),
+        {"ids": list(document_ids)},
+    )
+    return [_stored(row) for row in rows]
+
+
+def document_by_sha256(session: Session, sha256: str) -> StoredDocument | None:
+    """Return the document whose received or stored bytes have this SHA-256, or None."""
+    row = session.execute(
+        text("SELECT * FROM prov.document WHERE sha256 = :d OR stored_sha256 = :d LIMIT 1"),
+        {"d": bytes.fromhex(sha256)},
+    ).one_or_none()
+    return None if row is None else _stored(row)
+
+
+def _stored(row: Any) -> StoredDocument:  # Any: a result row
+    return StoredDocument(
+        row.document_id,
+        bytes(row.sha256).hex(),
+        row.format,
+        row.source_name,
+        zlib.decompress(bytes(row.content)),
+    )
+
+
+def used_pairs(session: Session, activity_ids: Sequence[int]) -> set[tuple[int, int, int]]:
+    """Return (activity_id, entity_id, role_id) of all uses by these activities."""
+    rows = session.execute(
+        text("SELECT activity_id, entity_id, role_id FROM prov.used WHERE activity_id = ANY(:ids)"),
+        {"ids": list(activity_ids)},
+    )
+    return {(row.activity_id, row.entity_id, row.role_id) for row in rows}
+
+
+def versions_read_after(session: Session, readings: Sequence[tuple[int, datetime]]) -> set[int]:
+    """Return which of these entities somebody used at or after the time given with it.
+
+    A document that mentions one aside counts as a use of any time.
+    """
+    rows = session.execute(
+        text(
+            "WITH w AS (SELECT * FROM unnest(CAST(:e AS bigint[]), CAST(:t AS timestamptz[]))"
+            "           AS w (entity_id, t)) "
+            "SELECT w.entity_id FROM w JOIN prov.used USING (entity_id) "
+            "JOIN prov.activity a USING (activity_id) "
+            "WHERE coalesce(a.ended_at, a.started_at, 'infinity') >= w.t "
+            "UNION SELECT w.entity_id FROM w JOIN prov.entity_document USING (entity_id)"
+        ),
+        {"e": [e for e, _ in readings], "t": [t for _, t in readings]},
+    )
+    return set(rows.scalars())

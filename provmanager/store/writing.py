@@ -1,0 +1,188 @@
+"""Set-based writing: COPY, interned values, and the id sequence of nodes.
+
+Everything here is one statement a table a batch. The caller holds `lock_writers`, so that ids can
+be resolved and rows copied without conflicts; readers are never blocked.
+"""
+
+import io
+import json
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, cast
+from uuid import UUID
+
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+
+if TYPE_CHECKING:
+    import psycopg2.extensions
+
+_ESCAPES: dict[int, str] = {
+    **{code: "\ufffd" for code in (0, *range(0xD800, 0xE000))},  # what PostgreSQL's text has not
+    **str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"}),
+}
+_WRITERS = 0x70726F76  # "prov"
+
+
+def lock_writers(session: Session) -> None:
+    """Wait until this transaction is the only one that writes records."""
+    session.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _WRITERS})
+
+
+def copy_rows(
+    session: Session, table: str, columns: Sequence[str], rows: Iterable[Sequence[object]]
+) -> int:
+    """COPY `rows` into `table`; return how many there were."""
+    buffer = io.StringIO()
+    n = 0
+    for row in rows:
+        buffer.write("\t".join([_field(value) for value in row]))
+        buffer.write("\n")
+        n += 1
+    if n:
+        buffer.seek(0)
+        connection = cast("psycopg2.extensions.connection", session.connection().connection)
+        with connection.cursor() as cursor:
+            cursor.copy_expert(f"COPY prov.{table} ({', '.join(columns)}) FROM STDIN", buffer)
+    return n
+
+
+def _field(value: object) -> str:
+    if value is None:
+        return "\\N"
+    if isinstance(value, str):
+        return value.translate(_ESCAPES)
+    if isinstance(value, bool):
+        return "t" if value else "f"
+    if isinstance(value, int | UUID):
+        return str(value)
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, bytes):
+        return "\\\\x" + value.hex()
+    if isinstance(value, tuple):
+        quoted = ('"' + v.replace("\\", "\\\\").replace('"', '\\"') + '"' for v in value)
+        return ("{" + ",".join(quoted) + "}").translate(_ESCAPES)
+    return json.dumps(value, ensure_ascii=False, allow_nan=False).translate(_ESCAPES)
+
+
+def allocate_nodes(session: Session, n: int) -> list[int]:
+    """Return `n` new ids for activities and entities, ascending."""
+    if not n:
+        return []
+    result = session.execute(
+        text("SELECT nextval('prov.node_id') FROM generate_series(1, :n)"), {"n": n}
+    )
+    return sorted(result.scalars())
+
+
+def intern_roles(session: Session, names: Iterable[str]) -> dict[str, int]:
+    """Return the id of each role, making those that are new."""
+    wanted = sorted(set(names))
+    found = _pairs(session, "SELECT name, role_id FROM prov.role WHERE name = ANY(:names)", wanted)
+    new = [name for name in wanted if name not in found]
+    if new:
+        found |= _pairs(
+            session,
+            "INSERT INTO prov.role (name) SELECT unnest(CAST(:names AS text[])) "
+            "RETURNING name, role_id",
+            new,
+        )
+    return found
+
+
+def intern_locations(
+    session: Session, uris: Iterable[tuple[str, str]]
+) -> dict[tuple[str, str], int]:
+    """Return the id of each (directory, name), making those that are new."""
+    wanted = sorted(set(uris))
+    if not wanted:
+        return {}
+    found = find_locations(session, wanted)
+    new = [pair for pair in wanted if pair not in found]
+    if new:
+        directories = _intern_directories(session, {d for d, _ in new})
+        rows = session.execute(
+            text(
+                "INSERT INTO prov.location (directory_id, name) "
+                "SELECT * FROM unnest(CAST(:d AS bigint[]), CAST(:n AS text[])) "
+                "RETURNING location_id, directory_id, name"
+            ),
+            {"d": [directories[d] for d, _ in new], "n": [n for _, n in new]},
+        )
+        uri_of = {i: uri for uri, i in directories.items()}
+        found |= {(uri_of[row.directory_id], row.name): row.location_id for row in rows}
+    return found
+
+
+def find_locations(
+    session: Session, pairs: Sequence[tuple[str, str]]
+) -> dict[tuple[str, str], int]:
+    """Return the id of each (directory, name) that is known."""
+    rows = session.execute(
+        text(
+            "SELECT w.d, w.n, l.location_id "
+            "FROM unnest(CAST(:d AS text[]), CAST(:n AS text[])) AS w (d, n) "
+            "JOIN prov.directory p ON p.uri = w.d "
+            "JOIN prov.location l ON l.directory_id = p.directory_id AND l.name = w.n"
+        ),
+        {"d": [d for d, _ in pairs], "n": [n for _, n in pairs]},
+    )
+    return {(row.d, row.n): row.location_id for row in rows}
+
+
+def _intern_directories(session: Session, uris: Iterable[str]) -> dict[str, int]:
+    wanted = sorted(uris)
+    found = _pairs(
+        session, "SELECT uri, directory_id FROM prov.directory WHERE uri = ANY(:names)", wanted
+    )
+    new = [uri for uri in wanted if uri not in found]
+    if new:
+        found |= _pairs(
+            session,
+            "INSERT INTO prov.directory (uri) SELECT unnest(CAST(:names AS text[])) "
+            "RETURNING uri, directory_id",
+            new,
+        )
+    return found
+
+
+def intern_contents(
+    session: Session, table: str, contents: dict[bytes, dict[str, Any]], **more: dict[bytes, Any]
+) -> dict[bytes, int]:
+    """Return the id of each JSON content by its SHA-256, making those that are new.
+
+    Parameters
+    ----------
+    table : str
+        ``environment``, ``host``, ``container`` or ``configuration``.
+    contents : dict of SHA-256 to JSON object
+    **more : dict of SHA-256 to value
+        Further columns. (Any: JSON contents.)
+    """
+    if not contents:
+        return {}
+    key = "shape_sha256" if table == "configuration" else "sha256"
+    wanted = sorted(contents)
+    rows = session.execute(
+        text(f"SELECT {key} AS k, {table}_id AS i FROM prov.{table} WHERE {key} = ANY(:k)"),  # noqa: S608
+        {"k": wanted},
+    )
+    found = {bytes(row.k): row.i for row in rows}
+    new = [k for k in wanted if k not in found]
+    if new:
+        columns = [key, "content", *more]
+        copy_rows(
+            session, table, columns, ([k, contents[k], *(m[k] for m in more.values())] for k in new)
+        )
+        rows = session.execute(
+            text(f"SELECT {key} AS k, {table}_id AS i FROM prov.{table} WHERE {key} = ANY(:k)"),  # noqa: S608
+            {"k": new},
+        )
+        found |= {bytes(row.k): row.i for row in rows}
+    return found
+
+
+def _pairs(session: Session, statement: str, names: Sequence[str]) -> dict[str, int]:
+    rows = session.execute(text(statement), {"names": list(names)})
+    return {row[0]: row[1] for row in rows}
