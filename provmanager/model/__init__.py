@@ -1,5 +1,6 @@
 """Frozen dataclasses of W3C PROV-DM and IVOA ProvenanceDM, and pure functions on them."""
 
+from .access import Principal, Role, Token
 from .configuration import flatten
 from .descriptions import (
     ActivityDescription,
@@ -44,9 +45,12 @@ __all__ = [
     "InformKind",
     "Note",
     "ParameterDescription",
+    "Principal",
     "ProducerClaim",
+    "Role",
     "Statement",
     "Status",
+    "Token",
     "Used",
     "WasAssociatedWith",
     "WasAttributedTo",

@@ -2,12 +2,23 @@
 
 import contextlib
 import itertools
+import socket
+import threading
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import psycopg2
 import pytest
+import uvicorn
+from fastapi import FastAPI
 
+from provmanager.client import ProvClient
+from provmanager.config.settings import Settings, load_settings
+from provmanager.logic import access
+from provmanager.model import Role
+from provmanager.service.app import create_app
 from provmanager.store.database import Database, open_database
 from provmanager.store.embedded import EmbeddedServer, start
 from provmanager.store.migrations import migrate
@@ -82,3 +93,53 @@ def database(database_url: str) -> Iterator[Database]:
 def state_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A state directory for this test module alone."""
     return tmp_path_factory.mktemp("state")
+
+
+@pytest.fixture(scope="module")
+def settings(database_url: str, state_dir: Path) -> Settings:
+    """Settings of the module's service; override this fixture to change them."""
+    return load_settings(database_url=database_url, state_dir=state_dir, port=0)
+
+
+@pytest.fixture(scope="module")
+def app(settings: Settings) -> FastAPI:
+    """The service on the module's database."""
+    return create_app(settings)
+
+
+@pytest.fixture(scope="module")
+def app_url(app: FastAPI) -> Iterator[str]:
+    """Address of `app`, served by uvicorn on loopback in a thread of this process."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    server = uvicorn.Server(uvicorn.Config(app, log_config=None, timeout_graceful_shutdown=5))
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
+    thread.start()
+    yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+    server.should_exit = True
+    thread.join(timeout=30)
+    listener.close()
+
+
+@pytest.fixture(scope="module")
+def make_token(database: Database) -> Callable[..., str]:
+    """Make a token: ``make_token("reader")``, ``make_token("recorder", job="42")``."""
+
+    def make(role: str, **options: Any) -> str:
+        options = {"now": datetime.now(UTC), "name": f"{role} {next(_numbers)}"} | options
+        with database.transaction() as session:
+            return access.create_token(session, role=Role(role), **options)[0]
+
+    return make
+
+
+@pytest.fixture(scope="module")
+def token(make_token: Callable[..., str]) -> str:
+    """An admin's token."""
+    return make_token("admin")
+
+
+@pytest.fixture(scope="module")
+def client(app_url: str, token: str) -> Iterator[ProvClient]:
+    """An admin's client of `app`."""
+    with ProvClient(app_url, token, timeout_s=60) as connected:
+        yield connected

@@ -1,0 +1,38 @@
+"""Talk to a provenance server; importing this loads no HTTP library, only using it does."""
+
+from .client import ProvClient
+from .spool import DrainResult, Spool
+from .wire import (
+    ActivityItem,
+    BulkItem,
+    BulkResult,
+    DescriptionsResult,
+    LineageAnswer,
+    NewToken,
+    ProductItem,
+    Receipt,
+    Resolved,
+    SearchPage,
+    Spooled,
+    SummaryAnswer,
+    TokenItem,
+)
+
+__all__ = [
+    "ActivityItem",
+    "BulkItem",
+    "BulkResult",
+    "DescriptionsResult",
+    "DrainResult",
+    "LineageAnswer",
+    "NewToken",
+    "ProductItem",
+    "ProvClient",
+    "Receipt",
+    "Resolved",
+    "SearchPage",
+    "Spool",
+    "Spooled",
+    "SummaryAnswer",
+    "TokenItem",
+]

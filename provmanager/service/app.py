@@ -1,0 +1,59 @@
+"""The application: routers, error shape, and the life of its database."""
+
+import contextlib
+from collections.abc import AsyncIterator
+from importlib.metadata import version
+
+from fastapi import FastAPI
+
+from provmanager.config.settings import Settings
+from provmanager.errors import UsageError
+from provmanager.store.database import open_database
+
+from . import health, tokens
+from .errors import add_error_handlers
+
+DESCRIPTION = """\
+Provenance of data products: what was run, by whom, on what, and what came of it.
+
+Every request but `GET /v1/health` needs a token (`Authorization: Bearer prov_…`). Every failure is
+`{"code", "message", "details"}`.
+"""
+
+
+def create_app(settings: Settings) -> FastAPI:
+    """Make the service on the database ``settings.database_url``, whose schema is up to date.
+
+    Raises
+    ------
+    UsageError
+        There is no database URL, or it is not one of PostgreSQL.
+    """
+    if settings.database_url is None:
+        raise UsageError("the service needs PROV_DATABASE_URL; prod-server starts an embedded one")
+    database = open_database(
+        settings.database_url,
+        pool_size=settings.pool_size,
+        statement_timeout_s=settings.statement_timeout_s,
+    )
+
+    @contextlib.asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        yield
+        database.close()
+
+    app = FastAPI(
+        title="provmanager",
+        version=version("provmanager"),
+        description=DESCRIPTION,
+        lifespan=lifespan,
+        openapi_url="/v1/openapi.json",
+        docs_url=None,  # their pages load scripts from elsewhere
+        redoc_url=None,
+    )
+    app.state.settings = settings
+    app.state.database = database
+    add_error_handlers(app)
+    for module in (health, tokens):
+        app.include_router(module.router)
+    return app
