@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from prov.identifier import Identifier, QualifiedName
+from prov.identifier import QualifiedName
 from prov.model import Literal, parse_xsd_datetime
 
 from provmanager import ids
@@ -119,14 +119,16 @@ class Described:
 
 
 def text_of(value: object) -> str:
-    """Return the text of an attribute's value: a name as ``prefix:local``, a literal's own text."""
+    """Return the text of an attribute's value: a name as ``prefix:local``, a literal's own text.
+
+    NUL characters and lone surrogates, which no database text holds, become U+FFFD.
+    """
     if isinstance(value, bool):
         return "true" if value else "false"
-    if isinstance(value, Literal):
-        return value.value
     if isinstance(value, datetime):
         return value.isoformat()
-    return str(value)
+    text: str = ids.clean_json(value.value if isinstance(value, Literal) else str(value))
+    return text
 
 
 def element_key(name: QualifiedName, document_digest: str) -> tuple[str, bool]:
@@ -202,7 +204,7 @@ def activity_of(element: Described, clock: Clock, notes: NoteBook) -> Activity:
         comment=element.text(*_COMMENTS),
         status=Status(status) if status in set(Status) else Status.UNKNOWN,
         status_raw=status,
-        exit_code=_integer(exit_code),
+        exit_code=_integer(exit_code, -(2**31), 2**31 - 1),
         started_at=started[0][0] if started else None,
         ended_at=ended[-1][0] if ended else None,
         started_raw=started[0][1] if started else None,
@@ -230,7 +232,7 @@ def entity_of(element: Described, clock: Clock) -> Entity:
         product_ids=products,
         locations=locations,
         is_unnamed=element.is_local and not (digests or products or locations),
-        size_bytes=_integer(element.text(terms.TERMS + "sizeBytes")),
+        size_bytes=_integer(element.text(terms.TERMS + "sizeBytes"), 0, 2**63 - 1),
         content_type=element.text(terms.TERMS + "contentType", "param:contentType"),
         value=text_of(values[0]) if values else None,
         generated_at=clock.earliest(element.generated or element.values(*_GENERATED_AT)),
@@ -280,8 +282,7 @@ def _identities(
             digests.add(stated)
     products.extend(text_of(value) for value in element.values(terms.TERMS + "productId"))
     for value in element.values(*_LOCATIONS):
-        uri = value.uri if isinstance(value, Identifier) else text_of(value)
-        place = terms.location_of_value(uri)
+        place = terms.location_of_value(text_of(value))
         if place:
             locations.append(place)
     return terms.sorted_digests(digests), _unique(products), _unique(locations)
@@ -296,11 +297,12 @@ def _kind(element: Described, *, has_value: bool) -> EntityKind:
     return EntityKind.DATASET
 
 
-def _integer(text: str | None) -> int | None:
+def _integer(text: str | None, lowest: int, highest: int) -> int | None:
     try:
-        return None if text is None else int(text)
+        number = None if text is None else int(text)
     except ValueError:
         return None
+    return number if number is None or lowest <= number <= highest else None
 
 
 def _in(name: str, *namespaces: str) -> tuple[str, ...]:

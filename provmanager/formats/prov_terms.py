@@ -122,7 +122,7 @@ def location_of_iri(iri: str) -> str | None:
     match = _SCHEME.fullmatch(iri)
     if match is None or match[1].lower() not in _LOCATION_SCHEMES:
         return None
-    return absolute_uri(iri)
+    return _absolute(iri)
 
 
 def location_of_value(text: str) -> str | None:
@@ -135,7 +135,7 @@ def location_of_value(text: str) -> str | None:
     if stripped.endswith("/"):
         return None
     if stripped.startswith("/") and not stripped.startswith("//"):
-        return absolute_uri(stripped)
+        return _absolute(stripped)
     match = _SCHEME.fullmatch(stripped)
     if match is None:
         return None
@@ -143,7 +143,7 @@ def location_of_value(text: str) -> str | None:
     if scheme in _LOCATION_SCHEMES or (
         scheme in ("http", "https", "ftp") and match[2].startswith("//")
     ):
-        return absolute_uri(stripped)
+        return _absolute(stripped)
     return None
 
 
@@ -154,6 +154,13 @@ def local_name(iri: str) -> str:
     if cut < 0:
         cut = stem.rfind(":")
     return unquote(stem[cut + 1 :]) or iri
+
+
+def _absolute(text: str) -> str | None:
+    try:
+        return absolute_uri(text)
+    except ValueError:  # such as file://[x/: no host
+        return None
 
 
 def _checked(algorithm: str, digits: str) -> str | None:

@@ -267,6 +267,33 @@ def test_start_by_an_activity_is_a_level_only_in_workflow_runs():
     assert {a.name for a in document.activities} == {"run", "step", "plain"}
 
 
+def test_no_field_holds_what_a_database_text_cannot():
+    terms = {"pm": "urn:provmanager:terms#", **PREFIX}
+    entity = {
+        "prov:label": "a\x00b",
+        "prov:value": "\ud800",
+        "ex:a": "\x00",
+        "prov:location": "file://[x/y",
+        "pm:sizeBytes": str(2**63),
+    }
+    usage = {"prov:activity": "ex:a", "prov:entity": "ex:e", "prov:role": "\x00"}
+    document = read_prov(
+        json.dumps(
+            {
+                "prefix": terms,
+                "entity": {"ex:e": entity},
+                "activity": {"ex:a": {"pm:exitCode": str(2**31)}},
+                "used": {"_:u": usage},
+            }
+        ).encode()
+    )
+    (found,) = document.entities
+    assert (found.name, found.value, found.attributes["ex:a"]) == ("a\ufffdb", "\ufffd", "\ufffd")
+    assert (found.size_bytes, found.locations) == (None, ())
+    assert document.used[0].role == "\ufffd"
+    assert document.activities[0].exit_code is None
+
+
 def test_agents_have_kind_name_and_contact():
     document = read_prov(
         b"""document

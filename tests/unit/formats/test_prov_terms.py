@@ -87,6 +87,7 @@ def test_only_file_and_storage_iris_are_locations():
     assert location_of_iri("s3://Bucket/x.h5") == "s3://bucket/x.h5"
     assert location_of_iri("http://example.org/x.h5") is None
     assert location_of_iri("x.h5") is None
+    assert location_of_iri("file://[x/y") is None
 
 
 def test_prov_location_may_be_a_path_or_url_but_no_place_name():
