@@ -4,6 +4,7 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
+_BOM = b"\xef\xbb\xbf"
 _HEAD_BYTES = 65536
 _SHOWN = 60
 _SHOWN_KEYS = 8
@@ -86,7 +87,7 @@ class Appearance:
 
 def looks_like_json(data: bytes) -> bool:
     """Return whether `data` begins as a JSON array or object does, and not as Python or INI."""
-    head = data[:_HEAD_BYTES].removeprefix(b"\xef\xbb\xbf").lstrip()
+    head = data[:_HEAD_BYTES].removeprefix(_BOM).lstrip()
     if head[:1] not in (b"[", b"{"):
         return False
     return not (_PYTHON.match(head) or _INI.match(head))
@@ -94,7 +95,7 @@ def looks_like_json(data: bytes) -> bool:
 
 def describe_bytes(data: bytes) -> Appearance:
     """Return what `data`, which is not JSON, looks like."""
-    head = data[:_HEAD_BYTES]
+    head = data[:_HEAD_BYTES].removeprefix(_BOM)
     if not head.strip():
         return Appearance("an empty file", "the run wrote no record: look for its log")
     for signature, found, advice in _SIGNATURES:
@@ -102,10 +103,9 @@ def describe_bytes(data: bytes) -> Appearance:
             return Appearance(found, advice)
     if head[_TAR_AT : _TAR_AT + 5] == b"ustar":
         return Appearance("a tar archive", _UNPACK)
-    text = head.removeprefix(b"\xef\xbb\xbf")
-    if not _is_text(text):
+    if not _is_text(head):
         return Appearance("binary data of no kind that is known", _RECORD)
-    return _describe_text(text)
+    return _describe_text(head)
 
 
 def describe_json(values: list[Any]) -> Appearance:  # Any: free-form JSON
@@ -131,8 +131,7 @@ def _describe_text(text: bytes) -> Appearance:
     xml = _XML.match(text)
     if xml:
         return Appearance(f"XML with the root <{xml[1].decode('utf-8', 'replace')}>", _RECORD)
-    first = next(line for line in text.decode("utf-8", "replace").splitlines() if line.strip())
-    shown = first.strip()[:_SHOWN]
+    shown = text.decode("utf-8", "replace").strip().partition("\n")[0].rstrip()[:_SHOWN]
     if _PYTHON.match(text):
         found = f"what Python prints for a list or dict, beginning {shown!r}"
         return Appearance(found, "write it with json.dumps, not with str or print")

@@ -8,13 +8,13 @@ why the document is of that format (or None), and a function that reads it.
 import io
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
 from ..errors import UnrecognisedFormatError
 from ..model import Document
-from . import ctao_product, ctapipe, lstosa
+from . import ctao_product, ctapipe, lstosa, run_json
 from .appearance import describe_bytes, describe_json, looks_like_json
 from .embedded import FITS_SIGNATURE
 from .fits_header import Value, is_header, iter_headers, parse_header
@@ -141,6 +141,18 @@ def _stream(probe: Probe) -> JsonStream:
     return probe.stream or JsonStream([], (), needs_cleaning=False)
 
 
+def _match_run_json(probe: Probe) -> str | None:
+    if not probe.values or not run_json.matches(probe.values):
+        return None
+    return f'JSON records with "schema": "{run_json.SCHEMA}"'
+
+
+def _read_run_json(probe: Probe, reason: str) -> Document:
+    stream = _stream(probe)
+    document = run_json.read_run_json(stream.values)
+    return replace(document, reason=reason, notes=(*stream.notes, *document.notes))
+
+
 def _match_prov(probe: Probe) -> str | None:
     """Return why the document is W3C PROV; the library is only imported for what looks like it."""
     value = probe.values[0] if len(probe.values) == 1 else None
@@ -182,6 +194,7 @@ FORMATS: tuple[Format, ...] = (
         matches=lambda probe: lstosa.matches(probe.data),
         read=lambda probe, reason: lstosa.read_log(probe.data, reason=reason),
     ),
+    Format(name=run_json.FORMAT, matches=_match_run_json, read=_read_run_json),
     Format(
         name=ctapipe.FORMAT,
         matches=lambda probe: ctapipe.matches(probe.values),

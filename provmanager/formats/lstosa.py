@@ -11,7 +11,7 @@ merged into one, as bare dicts. The dicts are Python ``repr``. What lstosa's ide
   merged activity starts with its first sub-run and ends with its last: it is that sub-run's
   activity only where there is one sub-run.
 - **entities**: the MD5 digest of the *path*, also given as their ``hash``. No digest of content;
-  it is ignored unless ``hash_type`` says content. The file is known by its path on the host.
+  it is ignored unless ``hash_type`` says ``content``. The file is known by its path on the host.
 - **sessions** are named by run, and repeated for each step: they give host, software and
   configuration file of the step.
 - **progenitors** come from variables of the process that were traced over all its calls, so that
@@ -22,7 +22,6 @@ merged into one, as bare dicts. The dicts are Python ``repr``. What lstosa's ide
 Nothing is logged for a step that fails; one with an end was completed.
 """
 
-import hashlib
 import re
 from collections.abc import Iterator
 from datetime import datetime
@@ -49,6 +48,7 @@ _COLLECTIONS = ("SetCollection", "FileCollection")
 _MAPPED_ENTITY = frozenset(
     ("entity_id", "name", "type", "filepath", "location", "contentType", "value", "session_tag")
 ) | {"hash", "hash_type"}
+_HEXADECIMAL = re.compile(r"[0-9a-f]{32,128}")
 _HASH = re.compile(r"(?P<algorithm>md5|sha1|sha256|sha512)\W*content", re.IGNORECASE)
 
 
@@ -318,17 +318,13 @@ def _location(path: str, host: str | None) -> str | None:
         return None
 
 
-def is_path_digest(record: JSONObject) -> bool:
-    """Return whether the hash of an entity is that of its path, as lstosa computes it."""
-    path = str(record.get("filepath", ""))
-    return record.get("hash") == hashlib.md5(path.encode(), usedforsecurity=False).hexdigest()
-
-
 def _content_digest(record: JSONObject) -> str | None:
+    """Return the digest of the content; ``hash_type`` is ``md5`` where it is of the path."""
     kind = _HASH.fullmatch(str(record.get("hash_type", "")))
-    if kind is None or is_path_digest(record):
+    digest = str(record.get("hash", "")).lower()
+    if kind is None or _HEXADECIMAL.fullmatch(digest) is None:
         return None
-    return f"{kind['algorithm'].lower()}:{str(record.get('hash', '')).lower()}"
+    return f"{kind['algorithm'].lower()}:{digest}"
 
 
 def _object(parent: JSONObject, key: str) -> JSONObject:
