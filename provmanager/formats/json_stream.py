@@ -85,7 +85,7 @@ def read_stream(data: bytes, *, max_depth: int = MAX_DEPTH) -> JsonStream:
     """Return the values of `data` and what was tolerated in it; raises as `read_values` does."""
     skipped = len(_BOM) if data.startswith(_BOM) else 0
     body = data[skipped:]
-    skeleton = _STRING.sub(b"", body)
+    skeleton = _STRING.sub(b"", body).translate(None, b" \t\r\n")
     _check_depth(skeleton, body, skipped, max_depth)
     notes: list[Note] = []
     values = _read_fast(body, skeleton)
@@ -98,7 +98,8 @@ def read_stream(data: bytes, *, max_depth: int = MAX_DEPTH) -> JsonStream:
         notes.append(Note(code="non-finite-number", message=message))
     if skeleton.count(b":") != _count_keys(values):
         notes.append(_note_on_repeated_keys(body.decode()))
-    needs_cleaning = not is_finite or _UNSTORABLE.search(body) is not None
+    has_escapes = b"\\u" in body
+    needs_cleaning = not is_finite or (has_escapes and _UNSTORABLE.search(body) is not None)
     return JsonStream(values, tuple(notes), needs_cleaning)
 
 
