@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -38,6 +39,15 @@ def cleaned(text: str | None) -> str | None:
     return None if text is None else clean(text)
 
 
+@dataclass(frozen=True, slots=True)
+class _Side:
+    """Whose inputs or outputs are read: the activity, its host, and which of the two."""
+
+    activity: Activity
+    host: str | None
+    is_output: bool
+
+
 class FlowReader:
     """Collects entities, used, wasGeneratedBy and hadMember of one document."""
 
@@ -52,6 +62,7 @@ class FlowReader:
         self, items: list[Any], activity: Activity, host: str | None, pointer: str
     ) -> None:  # Any: JSON values
         """Take what `activity` used; equal mentions of equal bytes are one entity."""
+        side = _Side(activity, host, is_output=False)
         seen: set[tuple[str, str | None]] = set()
         for number, item in enumerate(items):
             place = f"{pointer}/{number}"
@@ -61,7 +72,7 @@ class FlowReader:
             if key is None:
                 key = place
                 if entity is None:
-                    self._add(item, place, activity, host, is_extended=is_extended)
+                    self._add(item, place, side, is_extended=is_extended)
                 else:
                     self.entities.append(entity)
                 if "sha256" in item:
@@ -77,6 +88,7 @@ class FlowReader:
         self, items: list[Any], activity: Activity, host: str | None, pointer: str
     ) -> None:  # Any: JSON values
         """Take what `activity` generated; one product in several roles is one entity."""
+        side = _Side(activity, host, is_output=True)
         seen: dict[str, str] = {}
         for number, item in enumerate(items):
             place = f"{pointer}/{number}"
@@ -93,7 +105,7 @@ class FlowReader:
                 if entity is not None:
                     self.entities.append(entity)
                 else:
-                    self._add(item, place, activity, host, is_extended=is_extended, made=(at,))
+                    self._add(item, place, side, is_extended=is_extended, at=at)
             role = cleaned(item.get("role"))
             self.generated.append(
                 WasGeneratedBy(entity=key, activity=activity.key, role=role, at=at)
@@ -110,13 +122,12 @@ class FlowReader:
         self,
         item: JSONDict,
         place: str,
-        activity: Activity,
-        host: str | None,
+        side: _Side,
         *,
         is_extended: bool,
-        made: tuple[datetime | None] | None = None,
+        at: datetime | None = None,
     ) -> None:
-        """Add the entity that `item` is, with its members; `made` is when, of an output."""
+        """Add the entity that `item` is, with its members; `at` is when it was generated."""
         kind = _VALUE if "value" in item else _DATASET
         if "kind" in item:
             kind = _KIND[item["kind"]]
@@ -127,9 +138,13 @@ class FlowReader:
             product_ids = (_product_id(item["product_id"]),)
         elif kind is _VALUE and not _IDENTIFIERS & (item.keys() - {"value"}):
             # a value is its activity's: the same in every document that tells of the activity
-            side = "generated" if made else "used"
-            role = item.get("role") or ""
-            words = (activity.key, side, role, item["name"], _text_of(item["value"]))
+            words = (
+                side.activity.key,
+                "generated" if side.is_output else "used",
+                item.get("role") or "",
+                item["name"],
+                _text_of(item["value"]),
+            )
             product_ids = (f"urn:uuid:{uuid_of('value', *words)}",)
         self.entities.append(
             Entity(
@@ -138,22 +153,43 @@ class FlowReader:
                 name=cleaned(item.get("name")),
                 digests=_digests(item, place),
                 product_ids=product_ids,
-                locations=_locations(item, host),
+                locations=_locations(item, side.host),
                 size_bytes=_size(item, place),
                 content_type=cleaned(item.get("content_type")),
                 value=_text_of(item["value"]) if "value" in item else None,
-                generated_at=made[0] if made else None,
+                generated_at=at,
                 comment=cleaned(item.get("comment")),
                 attributes=_attributes(item, place, is_extended=is_extended),
             )
         )
+        role = cleaned(item.get("role"))
         for number, member in enumerate(item.get("members", ())):
             inner = f"{place}/members/{number}"
-            is_extended = _check(member, inner)
-            if "at" in member:
-                check_instant(member["at"], f"{inner}/at")
-            self._add(member, inner, activity, host, is_extended=is_extended, made=made)
+            self._add_member(member, inner, side, role)
             self.members.append(HadMember(collection=place, member=inner))
+
+    def _add_member(
+        self, item: Any, place: str, side: _Side, role: str | None
+    ) -> None:  # Any: a JSON value
+        """Add a member of a collection.
+
+        Using a collection is using its members; generating it is generating those of its members
+        that had not been written before.
+        """
+        is_extended = _check(item, place)
+        activity = side.activity
+        if not side.is_output:
+            self._add(item, place, side, is_extended=is_extended)
+            at = check_instant(item["at"], f"{place}/at") if "at" in item else None
+            self.used.append(Used(activity=activity.key, entity=place, role=role, at=at))
+        elif _is_older(item, activity, place):
+            self._add(item, place, side, is_extended=is_extended)
+        else:
+            at = _generated_at(item, activity, place)
+            self._add(item, place, side, is_extended=is_extended, at=at)
+            self.generated.append(
+                WasGeneratedBy(entity=place, activity=activity.key, role=role, at=at)
+            )
 
 
 def _plain_file(
@@ -206,7 +242,7 @@ def _check(item: Any, pointer: str) -> bool:  # Any: a JSON value
         fail(pointer, f"an object with one of the fields {names}", item)
     if "url" in item and _PLACE.match(item["url"]) is None:
         fail(f"{pointer}/url", "an absolute path or URI", item["url"])
-    if "value" in item and "name" not in item:
+    if "value" in item and item.get("name") is None:
         fail(pointer, "a value with its name", item)
     if "kind" in item and item["kind"] not in _KIND:
         fail(f"{pointer}/kind", "one of collection, dataset, value", item["kind"])
@@ -244,6 +280,13 @@ def _generated_at(item: JSONDict, activity: Activity, pointer: str) -> datetime 
         if started_at and started_at <= modified_at and (not ended_at or modified_at <= ended_at):
             return modified_at
     return ended_at
+
+
+def _is_older(item: JSONDict, activity: Activity, pointer: str) -> bool:
+    """Whether a file was last written before the activity began."""
+    if "modified_at" not in item or activity.started_at is None:
+        return False
+    return check_instant(item["modified_at"], f"{pointer}/modified_at") < activity.started_at
 
 
 def _digests(item: JSONDict, pointer: str) -> tuple[str, ...]:
