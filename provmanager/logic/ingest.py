@@ -8,7 +8,7 @@ from uuid import UUID
 
 from sqlalchemy.orm import Session
 
-from provmanager.errors import DocumentTooLargeError, JSONDict, ProvError
+from provmanager.errors import AuthorisationError, DocumentTooLargeError, JSONDict, ProvError
 from provmanager.formats import read
 from provmanager.ids import sha256_hex
 from provmanager.model import Document
@@ -80,6 +80,7 @@ def record(
     *,
     policy: IngestPolicy,
     received_from: str | None = None,
+    job: str | None = None,
 ) -> list[Outcome]:
     """Record documents in the caller's transaction; return one outcome each, in their order.
 
@@ -91,13 +92,17 @@ def record(
     ----------
     received_from : str or None
         Name of the sender's token, kept with the documents.
+    job : str or None
+        Id of the only grid or batch job for which the sender may speak.
     """
     listed = list(sources)
     outcomes: list[Outcome | None] = [None] * len(listed)
     readings: list[_Read] = []
     for place, source in enumerate(listed):
         try:
-            readings.append(_read(place, source, policy))
+            reading = _read(place, source, policy)
+            _check_job(reading.document, job)
+            readings.append(reading)
         except ProvError as error:
             outcomes[place] = Outcome(source.name, "refused", error=error)
     writing.lock_writers(session)
@@ -127,6 +132,21 @@ def _read(place: int, source: Source, policy: IngestPolicy) -> _Read:
     document = read(stored, name=source.name)
     sha256 = sha256_hex(source.data)
     return _Read(place, source, sha256, stored, n_redactions, document, claims_of(document, sha256))
+
+
+def _check_job(document: Document, job: str | None) -> None:
+    """Refuse what a token that is bound to a job says of other jobs' activities."""
+    if job is None:
+        return
+    for activity in document.activities:
+        said = str((activity.job or {}).get("id"))
+        if said != job:
+            raise AuthorisationError(
+                f"this token may record for job {job} only; activity {activity.uuid} "
+                f"({activity.name}) is of job {said if activity.job else 'none'}",
+                expected=job,
+                found=said if activity.job else None,
+            )
 
 
 def _split_known(session: Session, readings: Sequence[_Read]) -> tuple[list[_Read], list[_Read]]:

@@ -422,7 +422,12 @@ class Recorder:
     def _write_relations(self) -> None:
         session, batch = self._session, self._batch
         informed = [
-            (self._ids[uuid], self._ids[informant], kind.value, self._rules[rule])
+            (
+                self._ids[uuid],
+                self._ids[informant],
+                kind.value,
+                self._rules.get(rule, self._rules[STATED]),
+            )
             for uuid, run in batch.runs.items()
             for claim in run.speaking
             for informant, kind, rule in claim.informed

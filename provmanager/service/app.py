@@ -8,9 +8,12 @@ from fastapi import FastAPI
 
 from provmanager.config.settings import Settings
 from provmanager.errors import UsageError
+from provmanager.logic.ingest import IngestPolicy
+from provmanager.logic.mentions import LocationPolicy
+from provmanager.logic.redaction import load_policy
 from provmanager.store.database import open_database
 
-from . import health, tokens
+from . import descriptions, documents, health, lineage, search, tokens
 from .errors import add_error_handlers
 
 DESCRIPTION = """\
@@ -53,7 +56,12 @@ def create_app(settings: Settings) -> FastAPI:
     )
     app.state.settings = settings
     app.state.database = database
+    app.state.ingest_policy = IngestPolicy(
+        redaction=load_policy(settings.redact_patterns_file),
+        locations=LocationPolicy(settings.shared_paths),
+        max_document_bytes=settings.max_document_bytes,
+    )
     add_error_handlers(app)
-    for module in (health, tokens):
+    for module in (health, documents, lineage, search, descriptions, tokens):
         app.include_router(module.router)
     return app

@@ -5,9 +5,10 @@ from importlib.metadata import version
 from fastapi import APIRouter
 from pydantic import BaseModel
 
+from provmanager.logic.search import record_counts
 from provmanager.model import Role
 
-from .deps import DatabaseDep, SettingsDep
+from .deps import DatabaseDep, SessionDep, SettingsDep
 from .security import OPEN, require
 
 router = APIRouter(prefix="/v1", tags=["server"])
@@ -32,6 +33,9 @@ class Info(BaseModel):
 
     version: str
     limits: Limits
+    documents: int
+    activities: int
+    entities: int
 
 
 @router.get("/health", dependencies=[OPEN])
@@ -42,7 +46,7 @@ def get_health(database: DatabaseDep) -> Health:
 
 
 @router.get("/info", dependencies=[require(Role.READER)])
-def get_info(settings: SettingsDep) -> Info:
+def get_info(settings: SettingsDep, session: SessionDep) -> Info:
     """Say what the server is and what it takes."""
     return Info(
         version=version("provmanager"),
@@ -51,4 +55,5 @@ def get_info(settings: SettingsDep) -> Info:
             documents_per_request=settings.max_documents_per_request,
             request_bytes=settings.max_request_bytes,
         ),
+        **record_counts(session),
     )

@@ -234,7 +234,8 @@ class _Multipart:
             self._parser.write(chunk)
         except FormParserError as error:
             raise UsageError(
-                f"the multipart body cannot be taken apart: {error}", offset=getattr(error, "offset", None)
+                f"the multipart body cannot be taken apart: {error}",
+                offset=getattr(error, "offset", None),
             ) from error
 
     def finish(self) -> None:

@@ -140,7 +140,7 @@ def write_document_relations(
 ) -> None:
     """Write what documents say of entities among themselves, and the statements of PROV ones."""
     derived = [
-        (entity_ids[sha, d.derived], entity_ids[sha, d.source], rules[d.rule])
+        (entity_ids[sha, d.derived], entity_ids[sha, d.source], rules.get(d.rule, rules["stated"]))
         for sha, document in documents.items()
         for d in document.derived
     ]

@@ -1,0 +1,119 @@
+"""Searching the record: which runs, and which products of which runs."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from provmanager.errors import JSONDict, UsageError
+from provmanager.store import search as store
+from provmanager.store.search import ActivityFilter as ActivityFilter
+
+from .trace import iso
+
+MAX_PAGE = 1000
+
+
+def parse_package(text: str) -> tuple[str, str | None]:
+    """Return (name, version) of ``astropy==6.1`` or ``astropy``."""
+    name, _, version = text.partition("==")
+    if not name.strip():
+        raise UsageError(f"package {text!r}: expected NAME or NAME==VERSION")
+    return name.strip(), version.strip() or None
+
+
+def parse_parameter(text: str) -> tuple[str, Any]:  # Any: JSON value
+    """Return (name, JSON value) of ``EventSource.max_events=10``; what is no JSON is a string."""
+    name, equals, value = text.partition("=")
+    if not (name.strip() and equals):
+        raise UsageError(
+            f"parameter {text!r}: expected PATH=VALUE, such as EventSource.max_events=10"
+        )
+    try:
+        return name.strip(), json.loads(value)
+    except json.JSONDecodeError:
+        return name.strip(), value
+
+
+def aware(when: datetime | None) -> datetime | None:
+    """Return `when` in UTC; a time without zone is UTC."""
+    return when.replace(tzinfo=UTC) if when is not None and when.tzinfo is None else when
+
+
+def with_name(wanted: ActivityFilter, name: str | None) -> ActivityFilter:
+    """Return `wanted` with the activity's name, if there is one."""
+    return replace(wanted, name=name) if name is not None else wanted
+
+
+def find_activities(
+    session: Session, wanted: ActivityFilter, *, limit: int = 100, cursor: str | None = None
+) -> JSONDict:
+    """Return one page of the activities that match, the newest first."""
+    offset = _offset(cursor)
+    total, rows = store.search_activities(
+        session, wanted, limit=min(limit, MAX_PAGE), offset=offset
+    )
+    items = [
+        {
+            "id": str(row["activity_uuid"]),
+            "name": row["name"],
+            "version": row["version"],
+            "status": row["status"],
+            "exit_code": row["exit_code"],
+            "started_at": iso(row["started_at"]),
+            "ended_at": iso(row["ended_at"]),
+            "host": row["host"],
+        }
+        for row in rows
+    ]
+    return _page(items, total, offset)
+
+
+def find_products(
+    session: Session,
+    wanted: ActivityFilter,
+    *,
+    product: str | None = None,
+    limit: int = 100,
+    cursor: str | None = None,
+) -> JSONDict:
+    """Return one page of the products of matching activities, the newest first."""
+    offset = _offset(cursor)
+    total, rows = store.search_products(
+        session, wanted, product=product, limit=min(limit, MAX_PAGE), offset=offset
+    )
+    items = [
+        {
+            "id": str(row["entity_uuid"]),
+            "name": row["name"],
+            "location": row["location"],
+            "digest": f"sha256:{row['sha256']}" if row["sha256"] else None,
+            "generated_by": str(row["activity_uuid"]) if row["activity_uuid"] else None,
+            "activity_name": row["activity_name"],
+            "activity_status": row["activity_status"],
+            "generated_at": iso(row["generated_at"]),
+        }
+        for row in rows
+    ]
+    return _page(items, total, offset)
+
+
+def record_counts(session: Session) -> dict[str, int]:
+    """Return how many documents, activities and entities the record has."""
+    return dict(store.counts(session))
+
+
+def _offset(cursor: str | None) -> int:
+    if cursor is None:
+        return 0
+    if not cursor.isdecimal():
+        raise UsageError(f"cursor {cursor!r}: give back what `next` of the page before said")
+    return int(cursor)
+
+
+def _page(items: Sequence[JSONDict], total: int, offset: int) -> JSONDict:
+    end = offset + len(items)
+    return {"items": list(items), "total": total, "next": str(end) if end < total else None}

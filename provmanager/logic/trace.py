@@ -1,0 +1,352 @@
+"""Tracing: where a product comes from, and what came of it."""
+
+from collections import defaultdict, deque
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+from sqlalchemy import RowMapping
+from sqlalchemy.orm import Session
+
+from provmanager.errors import JSONDict
+from provmanager.store import lineage as store
+
+from .references import Reference, find
+
+Direction = Literal["up", "down", "both"]
+Row = RowMapping
+
+MAX_ACTIVITIES = 100_000
+
+
+@dataclass(frozen=True, slots=True)
+class _Reach:
+    """The nodes of a lineage: activities and entities by direction."""
+
+    nodes: dict[str, list[int]]
+    truncated: bool
+
+    def of(self, direction: str) -> list[int]:
+        return self.nodes.get(direction, [])
+
+    @property
+    def all(self) -> list[int]:
+        return list(dict.fromkeys(i for ids in self.nodes.values() for i in ids))
+
+
+def lineage(
+    session: Session,
+    ref: str,
+    *,
+    direction: Direction = "up",
+    depth: int | None = None,
+    limit: int = 10_000,
+    levels: bool = False,
+) -> JSONDict:
+    """Return the activities and entities from which `ref` came, or that came of it.
+
+    Parameters
+    ----------
+    depth : int, optional
+        How many activities to follow; all if absent.
+    limit : int
+        The most activities; ``truncated`` says when there are more.
+    levels : bool
+        Whether to add the activities around those found (workflow runs, jobs) and ``parts``.
+    """
+    focus = find(session, ref)
+    reach = _reach(session, focus, direction, depth=depth, limit=min(limit, MAX_ACTIVITIES))
+    activities = store.activities(session, reach.all)
+    is_activity = {a["activity_id"] for a in activities}
+    up = [i for i in reach.of("up") if i in is_activity]
+    down = [i for i in reach.of("down") if i in is_activity]
+    entities = store.entities(
+        session,
+        node_ids=[*(i for i in reach.all if i not in is_activity), focus.key],
+        used_by=up,
+        generated_by=[i for i in down if i != focus.key] if direction == "both" else down,
+    )
+    return _Answer(session, focus, activities, entities, levels=levels).to_wire(
+        direction=direction, depth=depth, truncated=reach.truncated
+    )
+
+
+def _reach(
+    session: Session, focus: Reference, direction: Direction, *, depth: int | None, limit: int
+) -> _Reach:
+    nodes: dict[str, list[int]] = {}
+    truncated = False
+    ways: Sequence[store.Direction] = ("up", "down") if direction == "both" else (direction,)
+    for way in ways:
+        start = (
+            [focus.key] if focus.kind == "activity" else store.start_nodes(session, focus.key, way)
+        )
+        found = store.walk(session, start, way, depth=depth, limit=limit + 1)
+        truncated = truncated or len(found) > limit
+        nodes[way] = found[:limit]
+    return _Reach(nodes, truncated)
+
+
+class _Answer:
+    """Puts the rows of a lineage together as JSON."""
+
+    def __init__(
+        self,
+        session: Session,
+        focus: Reference,
+        activities: Sequence[Row],
+        entities: Sequence[Row],
+        *,
+        levels: bool,
+    ) -> None:
+        self._focus = focus
+        self._activities = {a["activity_id"]: a for a in activities}
+        self._entities = {e["entity_id"]: e for e in entities}
+        uses = store.used(session, list(self._activities))
+        self._used = [u for u in uses if u["entity_id"] in self._entities]
+        self._links = store.entity_links(session, list(self._entities))
+        self._parts: list[Row] = []
+        self._outer: list[Row] = []
+        if levels:
+            self._parts = store.parts(session, list(self._activities))
+            around = {p["informant_id"] for p in self._parts} - set(self._activities)
+            self._outer = store.activities(session, list(around))
+
+    def to_wire(self, *, direction: str, depth: int | None, truncated: bool) -> JSONDict:
+        depths = self._depths()
+        generated = [e for e in self._entities.values() if e["generator_id"] in self._activities]
+        name = {i: str(a["activity_uuid"]) for i, a in self._activities.items()}
+        name |= {a["activity_id"]: str(a["activity_uuid"]) for a in self._outer}
+        called = {i: str(e["entity_uuid"]) for i, e in self._entities.items()}
+        roots = [e for e in self._entities.values() if e["generated_by"] is None]
+        return {
+            "focus": self._focus.to_wire(),
+            "direction": direction,
+            "depth": depth,
+            "truncated": truncated,
+            "counts": {
+                "activities": len(self._activities),
+                "entities": len(self._entities),
+                "used": len(self._used),
+                "generated": len(generated),
+                "roots": len(roots),
+            },
+            "activities": [
+                *(_activity(a, depths.get(i)) for i, a in self._activities.items()),
+                *(_activity(a, None) for a in self._outer),
+            ],
+            "entities": [_entity(e, depths.get(i)) for i, e in self._entities.items()],
+            "used": [
+                {
+                    "activity": name[u["activity_id"]],
+                    "entity": called[u["entity_id"]],
+                    "role": u["role"] or None,
+                    "rule": u["rule"],
+                    "basis": u["basis"],
+                }
+                for u in self._used
+            ],
+            "generated": [
+                {
+                    "entity": str(e["entity_uuid"]),
+                    "activity": name[e["generator_id"]],
+                    "role": e["role"] or None,
+                    "rule": e["rule"],
+                    "basis": e["basis"],
+                }
+                for e in generated
+            ],
+            "derived": [
+                {
+                    "derived": called[x["later"]],
+                    "source": called[x["earlier"]],
+                    "rule": x["rule"],
+                    "basis": x["basis"],
+                }
+                for x in self._links
+                if x["link"] == "derived"
+            ],
+            "members": [
+                {"collection": called[x["later"]], "member": called[x["earlier"]]}
+                for x in self._links
+                if x["link"] == "member"
+            ],
+            "parts": [
+                {"activity": name[p["informed_id"]], "part_of": name[p["informant_id"]]}
+                for p in self._parts
+                if p["informed_id"] in name and p["informant_id"] in name
+            ],
+        }
+
+    def _depths(self) -> dict[int, int]:
+        """Return the distance of each node from the focus, in activities."""
+        near: dict[int, list[int]] = defaultdict(list)
+        for use in self._used:
+            near[use["activity_id"]].append(use["entity_id"])
+            near[use["entity_id"]].append(use["activity_id"])
+        for entity in self._entities.values():
+            if entity["generator_id"] in self._activities:
+                near[entity["entity_id"]].append(entity["generator_id"])
+                near[entity["generator_id"]].append(entity["entity_id"])
+        for link in self._links:
+            near[link["later"]].append(link["earlier"])
+            near[link["earlier"]].append(link["later"])
+        depths = {self._focus.key: 0}
+        queue = deque([self._focus.key])
+        while queue:
+            node = queue.popleft()
+            for other in near[node]:
+                step = 1 if other in self._activities else 0
+                if other not in depths:
+                    depths[other] = depths[node] + step
+                    (queue.append if step else queue.appendleft)(other)
+        return depths
+
+
+def _activity(row: Row, depth: int | None) -> JSONDict:
+    return {
+        "id": str(row["activity_uuid"]),
+        "name": row["name"],
+        "version": row["version"],
+        "type": row["type"],
+        "status": row["status"],
+        "exit_code": row["exit_code"],
+        "started_at": iso(row["started_at"]),
+        "ended_at": iso(row["ended_at"]),
+        "host": row["host"],
+        "is_claim": row["is_claim"],
+        "described": row["described"],
+        "depth": depth,
+    }
+
+
+def _entity(row: Row, depth: int | None) -> JSONDict:
+    sha256 = row["sha256"]
+    return {
+        "id": str(row["entity_uuid"]),
+        "name": row["name"],
+        "kind": row["kind"],
+        "location": row["location"],
+        "digest": f"sha256:{sha256}" if sha256 else row["digest"],
+        "product_id": row["product_id"],
+        "size_bytes": row["size_bytes"],
+        "value": row["value"],
+        "content_type": row["content_type"],
+        "generated_by": str(row["generated_by"]) if row["generated_by"] else None,
+        "generated_at": iso(row["generated_at"]),
+        "invalidated_at": iso(row["invalidated_at"]),
+        "is_root": row["generated_by"] is None,
+        "depth": depth,
+    }
+
+
+def iso(when: datetime | None) -> str | None:
+    """Return an instant as ISO 8601 with Z, or None."""
+    return when.isoformat().replace("+00:00", "Z") if when else None
+
+
+def summary(
+    session: Session,
+    ref: str,
+    *,
+    direction: Direction = "up",
+    depth: int | None = None,
+    limit: int = 1_000_000,
+) -> JSONDict:
+    """Return the lineage of `ref` as classes: boxes of like activities and products, and arrows.
+
+    Arrows follow the data: product to activity (used), activity to product (generated).
+    """
+    focus = find(session, ref)
+    reach = _reach(session, focus, direction, depth=depth, limit=limit)
+    nodes = reach.all
+    entity_ids = store.entity_ids(
+        session,
+        node_ids=[*nodes, *([focus.key] if focus.kind == "entity" else [])],
+        used_by=reach.of("up"),
+        generated_by=reach.of("down"),
+    )
+    rows = store.summary(session, activity_ids=nodes, entity_ids=entity_ids, focus=focus.key)
+    boxes, arrows = _boxes(rows, focus)
+    n_activities = sum(b["count"] for b in boxes if b["kind"] == "activity")
+    return {
+        "focus": focus.to_wire(),
+        "direction": direction,
+        "depth": depth,
+        "truncated": reach.truncated,
+        "counts": {
+            "activities": n_activities,
+            "entities": len(entity_ids),
+            "used": sum(a["count"] for a in arrows if a["kind"] == "used"),
+            "generated": sum(a["count"] for a in arrows if a["kind"] == "generated"),
+            "roots": sum(r["n"] for r in rows["products"] if r["generator"] is None),
+        },
+        "boxes": boxes,
+        "arrows": arrows,
+    }
+
+
+def _boxes(
+    rows: Mapping[str, Sequence[Row]], focus: Reference
+) -> tuple[list[JSONDict], list[JSONDict]]:
+    ids: dict[tuple[object, ...], str] = {}
+    boxes: list[JSONDict] = []
+    for row in rows["activities"]:
+        ids["activity", row["name"], row["is_focus"]] = f"a{len(ids)}"
+        statuses = ("completed", "error", "interrupted", "running", "unknown")
+        boxes.append(
+            {
+                "id": ids["activity", row["name"], row["is_focus"]],
+                "kind": "activity",
+                "name": row["name"],
+                "count": row["n"],
+                "statuses": {s: row[s] for s in statuses if row[s]},
+                "versions": sorted(row["versions"] or ()),
+                "first_at": iso(row["first_at"]),
+                "last_at": iso(row["last_at"]),
+                "is_focus": row["is_focus"],
+            }
+        )
+    for row in rows["products"]:
+        key = _product(row)
+        ids[key] = f"p{len(ids)}"
+        boxes.append(
+            {
+                "id": ids[key],
+                "kind": "product",
+                "name": focus.name if row["is_focus"] else f"*{row['extension']}",
+                "count": row["n"],
+                "statuses": {},
+                "versions": [],
+                "first_at": iso(row["first_at"]),
+                "last_at": iso(row["last_at"]),
+                "is_focus": row["is_focus"],
+            }
+        )
+    return boxes, list(_arrows(rows, ids))
+
+
+def _product(row: Row, prefix: str = "") -> tuple[object, ...]:
+    return ("product", row[f"{prefix}generator"], row[f"{prefix}extension"],
+            row[f"{prefix}is_focus"])  # fmt: skip
+
+
+def _arrows(
+    rows: Mapping[str, Sequence[Row]], ids: Mapping[tuple[object, ...], str]
+) -> Iterable[JSONDict]:
+    for row in rows["used"]:
+        activity = ids["activity", row["name"], row["activity_is_focus"]]
+        roles = sorted(r for r in row["roles"] if r)
+        yield _arrow("used", ids[_product(row)], activity, row["n"], roles)
+    for row in rows["generated"]:
+        activity = ids["activity", row["name"], row["activity_is_focus"]]
+        yield _arrow("generated", activity, ids[_product(row)], row["n"], [])
+    for row in rows["linked"]:
+        source, target = ids[_product(row)], ids[_product(row, "to_")]
+        if source != target:
+            yield _arrow("derived", source, target, row["n"], [])
+
+
+def _arrow(kind: str, source: str, target: str, count: int, roles: Sequence[str]) -> JSONDict:
+    return {"kind": kind, "source": source, "target": target, "count": count, "roles": list(roles)}

@@ -1,0 +1,168 @@
+"""``/v1/documents``: deliver documents, and read them back verbatim."""
+
+from collections.abc import AsyncIterator
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request, Response
+from fastapi.concurrency import run_in_threadpool
+from starlette.datastructures import UploadFile
+
+from provmanager.config.settings import Settings
+from provmanager.errors import DocumentTooLargeError, UsageError
+from provmanager.logic import describe
+from provmanager.logic.ingest import IngestPolicy, Outcome, Source, record
+from provmanager.model import Principal, Role
+from provmanager.store.database import Database
+
+from .deps import DatabaseDep, SessionDep, SettingsDep
+from .security import require
+from .wire import BulkAnswer, Receipt
+
+router = APIRouter(prefix="/v1/documents", tags=["documents"])
+
+_MANY = ("application/x-ndjson", "multipart/form-data")
+_BATCH = 1000
+_OPENAPI = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            kind: {"schema": {"type": "string", "format": "binary"}}
+            for kind in ("application/json", "application/octet-stream", *_MANY)
+        },
+    }
+}
+
+
+@router.post(
+    "",
+    status_code=201,
+    openapi_extra=_OPENAPI,
+    responses={200: {"description": "Nothing new, or the outcomes of many documents"}},
+)
+async def post_documents(
+    request: Request,
+    response: Response,
+    database: DatabaseDep,
+    settings: SettingsDep,
+    principal: Annotated[Principal, require(Role.RECORDER)],
+    name: Annotated[str | None, Query(description="The document's file name")] = None,
+) -> Receipt | BulkAnswer:
+    """Record one document (any content type), or many: NDJSON (one a line) or multipart.
+
+    Each document is recorded whole or not at all, and the same document again changes nothing.
+    """
+    policy: IngestPolicy = request.app.state.ingest_policy
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind in _MANY:
+        sources = (_parts if kind == "multipart/form-data" else _lines)(request, settings)
+        response.status_code = 200
+        return await _record_many(sources, database, policy, principal)
+    data = await read_whole(request, policy.max_document_bytes)
+    outcome = await run_in_threadpool(_record, database, [Source(data, name)], policy, principal)
+    if outcome[0].error is not None:
+        raise outcome[0].error
+    if outcome[0].outcome == "unchanged":
+        response.status_code = 200
+    return Receipt.model_validate(outcome[0].receipt)
+
+
+def _record(
+    database: Database, sources: list[Source], policy: IngestPolicy, principal: Principal
+) -> list[Outcome]:
+    with database.transaction() as session:
+        return record(
+            session, sources, policy=policy, received_from=principal.name, job=principal.job
+        )
+
+
+async def _record_many(
+    sources: AsyncIterator[Source], database: Database, policy: IngestPolicy, principal: Principal
+) -> BulkAnswer:
+    items: list[Outcome] = []
+    batch: list[Source] = []
+    size = 0
+    async for source in sources:
+        batch.append(source)
+        size += len(source.data)
+        if len(batch) >= _BATCH or size >= policy.max_document_bytes:
+            items += await run_in_threadpool(_record, database, batch, policy, principal)
+            batch, size = [], 0
+    if batch:
+        items += await run_in_threadpool(_record, database, batch, policy, principal)
+    return BulkAnswer.of(items)
+
+
+async def read_whole(request: Request, limit: int) -> bytes:
+    """Return the body, which is at most `limit` bytes: what is more is not even read."""
+    declared = request.headers.get("content-length", "")
+    if declared.isdecimal() and int(declared) > limit:
+        raise _too_large(int(declared), limit)
+    data = bytearray()
+    async for chunk in request.stream():
+        data += chunk
+        if len(data) > limit:
+            raise _too_large(len(data), limit)
+    return bytes(data)
+
+
+def _too_large(found: int, limit: int) -> DocumentTooLargeError:
+    return DocumentTooLargeError(
+        f"the document has {found} bytes or more, the limit is {limit}: send the provenance only, "
+        "not the product; or raise PROV_MAX_DOCUMENT_BYTES on the server",
+        expected=limit,
+        found=found,
+    )
+
+
+async def _lines(request: Request, settings: Settings) -> AsyncIterator[Source]:
+    """Yield the documents of an NDJSON body as they arrive."""
+    limit, rest, n = settings.max_document_bytes, b"", 0
+    async for chunk in request.stream():
+        *whole, rest = (rest + chunk).split(b"\n")
+        for line in whole:
+            n += 1
+            if line.strip():
+                yield Source(line, f"line {n}")
+        if len(rest) > limit:
+            raise _too_large(len(rest), limit)
+        _check_number(n, settings)
+    if rest.strip():
+        yield Source(rest, f"line {n + 1}")
+
+
+async def _parts(request: Request, settings: Settings) -> AsyncIterator[Source]:
+    """Yield the documents of a multipart body."""
+    async with request.form(
+        max_files=settings.max_documents_per_request, max_part_size=settings.max_document_bytes
+    ) as form:
+        for n, (field, value) in enumerate(form.multi_items(), 1):
+            _check_number(n, settings)
+            if isinstance(value, UploadFile):
+                yield Source(await value.read(), value.filename or field)
+            else:
+                yield Source(value.encode(), field)
+
+
+def _check_number(n: int, settings: Settings) -> None:
+    limit = settings.max_documents_per_request
+    if n > limit:
+        raise UsageError(
+            f"more than {limit} documents in one request; send them in several, or raise "
+            "PROV_MAX_DOCUMENTS_PER_REQUEST on the server",
+            expected=limit,
+            found=n,
+        )
+
+
+@router.get(
+    "/{sha256}",
+    dependencies=[require(Role.READER)],
+    response_class=Response,
+    responses={200: {"content": {"application/octet-stream": {}}}},
+)
+def get_document(sha256: str, session: SessionDep) -> Response:
+    """Return a document verbatim (secrets redacted), by the SHA-256 that its receipt named."""
+    content, format_ = describe.document_content(session, sha256)
+    kinds = {"prov-n": "text/provenance-notation", "prov-xml": "application/xml"}
+    kind = kinds.get(format_, "application/json")
+    return Response(content, media_type=kind, headers={"X-Prov-Format": format_})

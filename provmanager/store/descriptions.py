@@ -1,0 +1,161 @@
+"""Rows of descriptions: what kinds of activities and entities are expected to be."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import fields
+from typing import Any
+
+from sqlalchemy import Table, select, text
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.orm import Session
+
+from provmanager.model import (
+    ActivityDescription,
+    ConfigFileDescription,
+    EntityDescription,
+    FlowDescription,
+    ParameterDescription,
+)
+
+from . import tables
+
+_PARTS = ("flow_description", "parameter_description", "config_file_description")
+
+
+def entity_descriptions(session: Session) -> list[EntityDescription]:
+    """Return all entity descriptions, by name."""
+    table = tables.entity_description
+    rows = session.execute(select(table).order_by(table.c.name)).mappings()
+    names = [f.name for f in fields(EntityDescription)]
+    return [EntityDescription(**{n: row[n] for n in names}) for row in rows]
+
+
+def activity_descriptions(
+    session: Session, *, name: str | None = None
+) -> list[ActivityDescription]:
+    """Return all activity descriptions, or those of activities called `name`, by version."""
+    table = tables.activity_description
+    query = select(table).order_by(table.c.name, table.c.version)
+    if name is not None:
+        query = query.where(table.c.name == name)
+    rows = list(session.execute(query).mappings())
+    ids = [row["activity_description_id"] for row in rows]
+    flows = _parts(
+        session,
+        "SELECT f.*, e.name AS entity_description FROM prov.flow_description f "
+        "LEFT JOIN prov.entity_description e USING (entity_description_id) "
+        "WHERE f.activity_description_id = ANY(:i) ORDER BY f.role",
+        ids,
+    )
+    parameters = _parts(
+        session,
+        "SELECT * FROM prov.parameter_description WHERE activity_description_id = ANY(:i) "
+        "ORDER BY name",
+        ids,
+    )
+    files = _parts(
+        session,
+        "SELECT * FROM prov.config_file_description WHERE activity_description_id = ANY(:i) "
+        "ORDER BY name",
+        ids,
+    )
+    return [
+        ActivityDescription(
+            name=row["name"],
+            version=row["version"] or None,
+            description=row["description"],
+            docurl=row["docurl"],
+            type=row["type"],
+            subtype=row["subtype"],
+            usages=tuple(_flow(f) for f in flows.get(key, ()) if f["direction"] == "usage"),
+            generations=tuple(
+                _flow(f) for f in flows.get(key, ()) if f["direction"] == "generation"
+            ),
+            parameters=tuple(_parameter(p) for p in parameters.get(key, ())),
+            config_files=tuple(
+                ConfigFileDescription(
+                    name=c["name"], content_type=c["content_type"], description=c["description"]
+                )
+                for c in files.get(key, ())
+            ),
+        )
+        for row in rows
+        for key in [row["activity_description_id"]]
+    ]
+
+
+def _parts(session: Session, query: str, ids: list[int]) -> dict[int, list[Mapping[str, Any]]]:
+    """Return rows by activity_description_id. (Any: column values.)"""
+    found: dict[int, list[Mapping[str, Any]]] = {}
+    for row in session.execute(text(query), {"i": ids}).mappings():
+        found.setdefault(row["activity_description_id"], []).append(dict(row))
+    return found
+
+
+def _flow(row: Mapping[str, Any]) -> FlowDescription:  # Any: column values
+    return FlowDescription(**{f.name: row[f.name] for f in fields(FlowDescription)})
+
+
+def _parameter(row: Mapping[str, Any]) -> ParameterDescription:  # Any: column values
+    given: dict[str, Any] = {f.name: row.get(f.name) for f in fields(ParameterDescription)}
+    given["default"] = row["default_value"]
+    given["options"] = tuple(row["options"] or ())
+    return ParameterDescription(**given)
+
+
+def save_entities(session: Session, descriptions: Iterable[EntityDescription]) -> None:
+    """Write entity descriptions, new or changed."""
+    for d in descriptions:
+        _upsert(session, tables.entity_description, _values(d), ("name",))
+
+
+def save_activity(session: Session, d: ActivityDescription) -> None:
+    """Write one activity description with its parts, new or changed, whole."""
+    columns = ("name", "version", "description", "docurl", "type", "subtype")
+    values = {c: getattr(d, c) for c in columns} | {"version": d.version or ""}
+    key = _upsert(session, tables.activity_description, values, ("name", "version"))
+    for part in _PARTS:
+        table = tables.metadata.tables[f"prov.{part}"]
+        session.execute(table.delete().where(table.c.activity_description_id == key))
+    ids = dict(
+        session.execute(
+            select(
+                tables.entity_description.c.name, tables.entity_description.c.entity_description_id
+            )
+        ).tuples()
+    )
+    flows = [
+        {
+            **_values(f),
+            "direction": direction,
+            "entity_description_id": ids.get(f.entity_description or ""),
+        }
+        for direction, listed in (("usage", d.usages), ("generation", d.generations))
+        for f in listed
+    ]
+    for flow in flows:
+        flow.pop("entity_description")
+    parameters = [_values(p) for p in d.parameters]
+    for parameter in parameters:
+        parameter["default_value"] = parameter.pop("default")
+        parameter["options"] = list(parameter["options"]) or None
+    parts = (flows, parameters, [_values(c) for c in d.config_files])
+    for name, rows in zip(_PARTS, parts, strict=True):
+        if rows:
+            table = tables.metadata.tables[f"prov.{name}"]
+            session.execute(
+                table.insert(), [{"activity_description_id": key, **row} for row in rows]
+            )
+
+
+def _values(description: Any) -> dict[str, Any]:  # Any: a description; its fields
+    return {f.name: getattr(description, f.name) for f in fields(description)}
+
+
+def _upsert(
+    session: Session, table: Table, values: Mapping[str, Any], keys: tuple[str, ...]
+) -> int:  # Any: column values
+    insert = postgresql.insert(table).values(values)
+    rest = {c: insert.excluded[c] for c in values if c not in keys}
+    statement = insert.on_conflict_do_update(index_elements=list(keys), set_=rest)
+    primary = next(iter(table.primary_key.columns))
+    return int(session.execute(statement.returning(primary)).scalar_one())

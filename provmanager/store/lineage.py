@@ -1,0 +1,273 @@
+"""Lineage in SQL: plain UNION walks over ids along the edge table.
+
+No depth, path or CYCLE clause ever stands in the recursive row: on a diamond each would enumerate
+paths instead of nodes. A depth limit is a level-by-level walk.
+"""
+
+from collections.abc import Sequence
+from typing import Literal
+
+from sqlalchemy import RowMapping, text
+from sqlalchemy.orm import Session
+
+Direction = Literal["up", "down"]
+
+_STEP = {"up": ("source_id", "target_id"), "down": ("target_id", "source_id")}
+
+
+def start_nodes(session: Session, entity_id: int, direction: Direction) -> list[int]:
+    """Return the nodes at which the walk from an entity starts."""
+    if direction == "up":
+        query = (
+            "SELECT generated_by FROM prov.entity WHERE entity_id = :i AND generated_by IS NOT NULL"
+        )
+    else:
+        query = "SELECT activity_id FROM prov.used WHERE entity_id = :i"
+    rows = session.execute(text(query), {"i": entity_id})
+    return [*dict.fromkeys(rows.scalars()), entity_id]
+
+
+def walk(
+    session: Session,
+    start: Sequence[int],
+    direction: Direction,
+    *,
+    depth: int | None = None,
+    limit: int | None = None,
+) -> list[int]:
+    """Return the nodes that can be reached from `start`, with `start`; cycles are harmless.
+
+    Parameters
+    ----------
+    depth : int, optional
+        Number of steps (activities) to follow; all of them if absent.
+    limit : int, optional
+        Stop after about this many nodes; the caller sees that there were more.
+    """
+    if depth is not None:
+        return _walk_levels(session, start, direction, depth=depth, limit=limit)
+    found, asked = _STEP[direction]
+    query = (
+        f"WITH RECURSIVE walk (id) AS (SELECT unnest(CAST(:start AS bigint[])) UNION "  # noqa: S608
+        f"SELECT e.{found} FROM walk JOIN prov.edge e ON e.{asked} = walk.id) SELECT id FROM walk"
+    )
+    if limit is not None:
+        query += f" LIMIT {int(limit)}"
+    session.execute(text("SET LOCAL enable_hashjoin = off"))
+    session.execute(text("SET LOCAL enable_mergejoin = off"))
+    ids = list(session.execute(text(query), {"start": list(start)}).scalars())
+    session.execute(text("SET LOCAL enable_hashjoin = on"))
+    session.execute(text("SET LOCAL enable_mergejoin = on"))
+    return ids
+
+
+def _walk_levels(
+    session: Session,
+    start: Sequence[int],
+    direction: Direction,
+    *,
+    depth: int,
+    limit: int | None,
+) -> list[int]:
+    found, asked = _STEP[direction]
+    query = text(
+        f"SELECT DISTINCT {found} FROM prov.edge WHERE {asked} = ANY(CAST(:i AS bigint[]))"  # noqa: S608
+    )
+    seen = dict.fromkeys(start)
+    frontier = list(start)
+    for _ in range(depth - 1):
+        reached = session.execute(query, {"i": frontier}).scalars()
+        frontier = [i for i in reached if i not in seen]
+        seen |= dict.fromkeys(frontier)
+        if not frontier or (limit is not None and len(seen) >= limit):
+            break
+    return list(seen)
+
+
+def activities(session: Session, ids: Sequence[int]) -> list[RowMapping]:
+    """Return those of the nodes `ids` that are activities."""
+    rows = session.execute(
+        text(
+            "SELECT a.activity_id, a.activity_uuid, a.name, a.version, a.type, a.status, "
+            "a.exit_code, a.started_at, a.ended_at, h.name AS host, a.is_claim, "
+            "EXISTS (SELECT 1 FROM prov.activity_description d WHERE d.name = a.name "
+            "        AND d.version IN ('', a.version)) AS described "
+            "FROM prov.activity a LEFT JOIN prov.host h USING (host_id) "
+            "WHERE a.activity_id = ANY(:i) ORDER BY a.started_at NULLS FIRST, a.activity_uuid"
+        ),
+        {"i": list(ids)},
+    )
+    return list(rows.mappings())
+
+
+def entities(
+    session: Session,
+    *,
+    node_ids: Sequence[int],
+    used_by: Sequence[int] = (),
+    generated_by: Sequence[int] = (),
+) -> list[RowMapping]:
+    """Return the entities among the nodes, and those these activities used or generated."""
+    rows = session.execute(
+        text(
+            "WITH wanted AS (SELECT entity_id FROM prov.entity WHERE entity_id = ANY(:n) "
+            "UNION SELECT entity_id FROM prov.used WHERE activity_id = ANY(:u) "
+            "UNION SELECT entity_id FROM prov.entity WHERE generated_by = ANY(:g)) "
+            "SELECT e.entity_id, e.entity_uuid, coalesce(e.name, l.name) AS name, e.kind, "
+            "d.uri || l.name AS location, encode(e.sha256, 'hex') AS sha256, e.size_bytes, "
+            "e.value, e.content_type, e.generated_by AS generator_id, "
+            "a.activity_uuid AS generated_by, coalesce(e.generated_at, a.ended_at) AS generated_at,"
+            " e.invalidated_at, r.name AS role, k.name AS rule, k.basis, "
+            "(SELECT min(i.identifier) FROM prov.entity_identifier i "
+            " WHERE i.entity_id = e.entity_id AND i.kind = 'product-id') AS product_id, "
+            "(SELECT min(i.identifier) FROM prov.entity_identifier i "
+            " WHERE i.entity_id = e.entity_id AND i.kind = 'digest') AS digest "
+            "FROM wanted JOIN prov.entity e USING (entity_id) "
+            "LEFT JOIN prov.location l USING (location_id) "
+            "LEFT JOIN prov.directory d USING (directory_id) "
+            "LEFT JOIN prov.activity a ON a.activity_id = e.generated_by "
+            "LEFT JOIN prov.role r ON r.role_id = e.generation_role_id "
+            "LEFT JOIN prov.link_rule k ON k.link_rule_id = e.generation_rule_id "
+            "ORDER BY e.entity_uuid"
+        ),
+        {"n": list(node_ids), "u": list(used_by), "g": list(generated_by)},
+    )
+    return list(rows.mappings())
+
+
+def used(session: Session, activity_ids: Sequence[int]) -> list[RowMapping]:
+    """Return all uses by these activities."""
+    rows = session.execute(
+        text(
+            "SELECT u.activity_id, u.entity_id, r.name AS role, k.name AS rule, k.basis "
+            "FROM prov.used u JOIN prov.role r USING (role_id) "
+            "JOIN prov.link_rule k USING (link_rule_id) WHERE u.activity_id = ANY(:i) "
+            "ORDER BY u.activity_id, u.entity_id, r.name"
+        ),
+        {"i": list(activity_ids)},
+    )
+    return list(rows.mappings())
+
+
+def parts(session: Session, activity_ids: Sequence[int]) -> list[RowMapping]:
+    """Return the part-of links above these activities, all the way up."""
+    rows = session.execute(
+        text(
+            "WITH RECURSIVE up (id) AS (SELECT unnest(CAST(:i AS bigint[])) UNION "
+            "SELECT w.informant_id FROM up JOIN prov.was_informed_by w "
+            "ON w.informed_id = up.id AND w.kind = 'part-of') "
+            "SELECT w.informed_id, w.informant_id FROM up JOIN prov.was_informed_by w "
+            "ON w.informed_id = up.id AND w.kind = 'part-of' ORDER BY 1, 2"
+        ),
+        {"i": list(activity_ids)},
+    )
+    return list(rows.mappings())
+
+
+def entity_links(session: Session, entity_ids: Sequence[int]) -> list[RowMapping]:
+    """Return derivations and memberships among these entities."""
+    rows = session.execute(
+        text(
+            "SELECT 'derived' AS link, derived_id AS later, source_id AS earlier, k.name AS rule, "
+            "k.basis FROM prov.was_derived_from JOIN prov.link_rule k USING (link_rule_id) "
+            "WHERE derived_id = ANY(:i) AND source_id = ANY(:i) "
+            "UNION ALL SELECT 'member', collection_id, member_id, NULL, NULL FROM prov.had_member "
+            "WHERE collection_id = ANY(:i) AND member_id = ANY(:i) ORDER BY 1, 2, 3"
+        ),
+        {"i": list(entity_ids)},
+    )
+    return list(rows.mappings())
+
+
+_EXTENSION = r"coalesce(substring(lower(coalesce(e.name, l.name)) from '\.[^/]*$'), '')"
+
+_SUMMARY = f"""
+WITH act AS MATERIALIZED (
+    SELECT activity_id, name, version, status, started_at, ended_at
+    FROM prov.activity WHERE activity_id = ANY(CAST(:ids AS bigint[]))
+), ent AS MATERIALIZED (
+    SELECT e.entity_id, e.generated_by, e.entity_id = :focus AS is_focus,
+           g.name AS generator, {_EXTENSION} AS extension,
+           coalesce(e.generated_at, g.ended_at) AS at
+    FROM prov.entity e LEFT JOIN prov.location l USING (location_id)
+    LEFT JOIN prov.activity g ON g.activity_id = e.generated_by
+    WHERE e.entity_id = ANY(CAST(:entities AS bigint[]))
+)
+"""  # noqa: S608
+
+
+def summary(
+    session: Session, *, activity_ids: Sequence[int], entity_ids: Sequence[int], focus: int
+) -> dict[str, list[RowMapping]]:
+    """Return boxes and arrows of the class summary of a lineage, as GROUP BYs over its nodes.
+
+    The class of an activity is its name; that of a product is the name of the activity that
+    generated it and its extension; the focus is a class of its own.
+    """
+    given = {"ids": list(activity_ids), "entities": list(entity_ids), "focus": focus}
+    product = "e.generator, e.extension, e.is_focus"  # columns, no input: S608 below is none
+    queries = {
+        "activities": "SELECT a.name, a.activity_id = :focus AS is_focus, count(*) AS n, "
+        "count(*) FILTER (WHERE status = 'completed') AS completed, "
+        "count(*) FILTER (WHERE status = 'error') AS error, "
+        "count(*) FILTER (WHERE status = 'interrupted') AS interrupted, "
+        "count(*) FILTER (WHERE status = 'running') AS running, "
+        "count(*) FILTER (WHERE status = 'unknown') AS unknown, "
+        "array_agg(DISTINCT version) FILTER (WHERE version IS NOT NULL) AS versions, "
+        "min(started_at) AS first_at, max(coalesce(ended_at, started_at)) AS last_at "
+        "FROM act a GROUP BY 1, 2 ORDER BY 1, 2",
+        "products": f"SELECT {product}, count(*) AS n, min(at) AS first_at, max(at) AS last_at, "  # noqa: S608
+        "min(e.entity_id) AS example FROM ent e GROUP BY 1, 2, 3 ORDER BY 1, 2, 3",
+        "used": f"SELECT {product}, a.name, a.activity_id = :focus AS activity_is_focus, "  # noqa: S608
+        "count(*) AS n, array_agg(DISTINCT r.name) AS roles "
+        "FROM act a JOIN prov.used u USING (activity_id) JOIN ent e USING (entity_id) "
+        "JOIN prov.role r USING (role_id) GROUP BY 1, 2, 3, 4, 5 ORDER BY 1, 2, 3, 4, 5",
+        "generated": f"SELECT {product}, a.name, a.activity_id = :focus AS activity_is_focus, "  # noqa: S608
+        "count(*) AS n FROM act a JOIN ent e ON e.generated_by = a.activity_id "
+        "GROUP BY 1, 2, 3, 4, 5 ORDER BY 1, 2, 3, 4, 5",
+        "linked": "SELECT s.generator, s.extension, s.is_focus, t.generator AS to_generator, "
+        "t.extension AS to_extension, t.is_focus AS to_is_focus, count(*) AS n FROM ("
+        "SELECT derived_id AS t, source_id AS s FROM prov.was_derived_from "
+        "WHERE derived_id = ANY(CAST(:entities AS bigint[])) UNION "
+        "SELECT collection_id, member_id FROM prov.had_member "
+        "WHERE collection_id = ANY(CAST(:entities AS bigint[]))) x "
+        "JOIN ent s ON s.entity_id = x.s JOIN ent t ON t.entity_id = x.t "
+        "GROUP BY 1, 2, 3, 4, 5, 6 ORDER BY 1, 2, 3, 4, 5, 6",
+    }
+    return {
+        name: list(session.execute(text(_SUMMARY + query), given).mappings())
+        for name, query in queries.items()
+    }
+
+
+def entity_ids(
+    session: Session,
+    *,
+    node_ids: Sequence[int],
+    used_by: Sequence[int] = (),
+    generated_by: Sequence[int] = (),
+) -> list[int]:
+    """Return the ids of the entities that `entities` would return, without their rows."""
+    rows = session.execute(
+        text(
+            "SELECT entity_id FROM prov.entity WHERE entity_id = ANY(:n) "
+            "UNION SELECT entity_id FROM prov.used WHERE activity_id = ANY(:u) "
+            "UNION SELECT entity_id FROM prov.entity WHERE generated_by = ANY(:g)"
+        ),
+        {"n": list(node_ids), "u": list(used_by), "g": list(generated_by)},
+    )
+    return list(rows.scalars())
+
+
+def associations(session: Session, activity_uuids: Sequence[str]) -> list[RowMapping]:
+    """Return the agents of these activities, by UUID."""
+    rows = session.execute(
+        text(
+            "SELECT a.activity_uuid AS activity, g.iri, g.name, g.type, r.name AS role "
+            "FROM prov.activity a JOIN prov.was_associated_with USING (activity_id) "
+            "JOIN prov.agent g USING (agent_id) JOIN prov.role r USING (role_id) "
+            "WHERE a.activity_uuid = ANY(CAST(:u AS uuid[])) ORDER BY 1, 2, 5"
+        ),
+        {"u": list(activity_uuids)},
+    )
+    return list(rows.mappings())

@@ -1,0 +1,126 @@
+"""Finding activities and entities by what people call them."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import RowMapping, text
+from sqlalchemy.orm import Session
+
+_ENTITY = (
+    "SELECT e.entity_id AS id, e.entity_uuid AS uuid, coalesce(e.name, l.name) AS name, "
+    "d.uri || l.name AS location, coalesce(e.generated_at, a.ended_at) AS generated_at, "
+    "e.location_id, a.name AS activity_name "
+    "FROM prov.entity e LEFT JOIN prov.location l USING (location_id) "
+    "LEFT JOIN prov.directory d USING (directory_id) "
+    "LEFT JOIN prov.activity a ON a.activity_id = e.generated_by "
+)
+_ORDER = " ORDER BY generated_at DESC NULLS LAST, e.entity_uuid LIMIT 50"
+
+
+def activity_by_uuid(session: Session, uuid: UUID) -> RowMapping | None:
+    """Return (id, uuid, name) of the activity, or None."""
+    row = session.execute(
+        text(
+            "SELECT activity_id AS id, activity_uuid AS uuid, name FROM prov.activity "
+            "WHERE activity_uuid = :u"
+        ),
+        {"u": str(uuid)},
+    )
+    return row.mappings().one_or_none()
+
+
+def activity_by_iri(session: Session, iri: str) -> RowMapping | None:
+    """Return (id, uuid, name) of the activity whose identifier is `iri`."""
+    row = session.execute(
+        text(
+            "SELECT activity_id AS id, activity_uuid AS uuid, name FROM prov.activity "
+            "WHERE iri = :i LIMIT 1"
+        ),
+        {"i": iri},
+    )
+    return row.mappings().one_or_none()
+
+
+def entities_by_uuid(session: Session, uuid: UUID) -> Sequence[RowMapping]:
+    """Return the entity of this UUID, or of this former UUID."""
+    return _entities(
+        session,
+        "WHERE e.entity_uuid = :u OR e.entity_uuid = "
+        "(SELECT entity_uuid FROM prov.entity_alias WHERE alias_uuid = :u)",
+        {"u": str(uuid)},
+    )
+
+
+def entities_by_digest(session: Session, digest: str) -> Sequence[RowMapping]:
+    """Return the entities with the digest ``algorithm:hexadecimal``."""
+    algorithm, _, value = digest.partition(":")
+    if algorithm == "sha256":
+        return _entities(session, "WHERE e.sha256 = :d", {"d": bytes.fromhex(value)})
+    return _entities(session, _BY_IDENTIFIER, {"i": digest, "k": "digest"})
+
+
+def entities_by_product_id(session: Session, product_id: str) -> Sequence[RowMapping]:
+    """Return the entities with this product id."""
+    return _entities(session, _BY_IDENTIFIER, {"i": product_id, "k": "product-id"})
+
+
+_BY_IDENTIFIER = (
+    "WHERE e.entity_id IN (SELECT entity_id FROM prov.entity_identifier "
+    "WHERE md5(identifier) = md5(:i) AND identifier = :i AND kind = :k)"
+)
+_AT_LOCATIONS = (
+    "WHERE e.entity_id IN (SELECT entity_id FROM prov.entity JOIN place USING (location_id) "
+    "UNION SELECT entity_id FROM prov.entity_location JOIN place USING (location_id))"
+)
+
+
+def entities_by_location(session: Session, directory: str, name: str) -> Sequence[RowMapping]:
+    """Return the entities that lie or lay at a location, the newest first.
+
+    A directory that begins with ``*`` matches any host.
+    """
+    if directory.startswith("*"):
+        where = "p.uri LIKE 'file://%' AND substring(p.uri from '^file://[^/]*(/.*)$') = :d"
+        directory = directory[1:]
+    else:
+        where = "p.uri = :d"
+    return _at_places(session, f"l.name = :n AND {where}", {"d": directory, "n": name})
+
+
+def entities_by_name(session: Session, name: str) -> Sequence[RowMapping]:
+    """Return the entities of that name or base name, the newest first."""
+    found = list(_at_places(session, "l.name = :n", {"n": name}))
+    known = {row["id"] for row in found}
+    named = _entities(session, "WHERE e.name = :n", {"n": name})
+    return found + [row for row in named if row["id"] not in known]
+
+
+def _at_places(session: Session, condition: str, given: Mapping[str, Any]) -> Sequence[RowMapping]:
+    statement = (
+        f"WITH place AS (SELECT l.location_id FROM prov.location l "  # noqa: S608
+        f"JOIN prov.directory p USING (directory_id) WHERE {condition}) "
+        f"{_ENTITY}{_AT_LOCATIONS}{_ORDER}"
+    )
+    return list(session.execute(text(statement), given).mappings())
+
+
+def _entities(session: Session, condition: str, given: Mapping[str, Any]) -> Sequence[RowMapping]:
+    return list(session.execute(text(_ENTITY + condition + _ORDER), given).mappings())
+
+
+def names_like(session: Session, name: str, limit: int = 5) -> list[str]:
+    """Return base names that contain `name` or its stem, for "did you mean"."""
+    stem = name.partition(".")[0]
+    rows = session.execute(
+        text(
+            "SELECT DISTINCT name FROM prov.location WHERE name ILIKE :a OR name ILIKE :b "
+            "ORDER BY name LIMIT :n"
+        ),
+        {"a": f"%{_literal(name)}%", "b": f"{_literal(stem)}%", "n": limit},
+    )
+    return list(rows.scalars())
+
+
+def _literal(pattern: str) -> str:
+    return pattern.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
