@@ -17,7 +17,7 @@ from provmanager.store import known as known_store
 from provmanager.store import writing
 from provmanager.store.known import KnownActivity
 
-from .claims import Claim, Run, check_collision, claims_of, merge
+from .claims import Claim, Contradiction, Run, check_collision, claims_of, merge
 from .mentions import LocationPolicy
 from .recording import Batch, Written, record_batch
 from .redaction import RedactionPolicy, load_policy
@@ -218,7 +218,10 @@ def _write(
     ids = document_store.insert(session, rows, received_from=received_from)
     batch = Batch(runs, known, documents, dict(ids), confirmed, policy.locations.apply)
     written = record_batch(session, batch, found)
-    return [_receipt(r, batch, written) for r in readings]
+    differing: dict[UUID, list[Contradiction]] = defaultdict(list)
+    for contradiction in written.contradictions:
+        differing[contradiction.subject].append(contradiction)
+    return [_receipt(r, batch, written, differing) for r in readings]
 
 
 def _aside(documents: Mapping[str, Document]) -> Iterable[tuple[Document, str]]:
@@ -260,25 +263,13 @@ def _earlier_claims(session: Session, activity_ids: Sequence[int]) -> dict[UUID,
     return claims
 
 
-def _receipt(reading: _Read, batch: Batch, written: Written) -> JSONDict:
-    document = reading.document
-    mine = {c.activity.uuid for c in reading.claims}
-    contradictions = [
-        {
-            "subject": str(c.subject),
-            "field": c.field,
-            "held": c.held,
-            "claimed": c.claimed,
-            "message": c.message,
-        }
-        for c in written.contradictions
-        if c.subject in mine or c.subject in _subjects(reading, written)
-    ]
+def _receipt(
+    reading: _Read, batch: Batch, written: Written, differing: Mapping[UUID, list[Contradiction]]
+) -> JSONDict:
+    entities = _entities(reading, written)
+    subjects = {c.activity.uuid for c in reading.claims} | set(entities)
     return {
-        "document": reading.sha256,
-        "format": document.format,
-        "reason": document.reason,
-        "outcome": "recorded",
+        **_head(reading, "recorded"),
         "activities": [
             {
                 "id": str(c.activity.uuid),
@@ -287,32 +278,52 @@ def _receipt(reading: _Read, batch: Batch, written: Written) -> JSONDict:
             }
             for c in reading.claims
         ],
-        "entities": _entities(reading, written),
-        "counts": {
-            "activities": len(document.activities),
-            "entities": len({e["id"] for e in _entities(reading, written)}),
-            "used": len(document.used),
-            "generated": len(document.generated),
-        },
-        "contradictions": contradictions,
+        "entities": list(entities.values()),
+        "counts": _counts(reading.document, len(entities)),
+        "contradictions": [
+            {
+                "subject": str(c.subject),
+                "field": c.field,
+                "held": c.held,
+                "claimed": c.claimed,
+                "message": c.message,
+            }
+            for subject in subjects
+            for c in differing.get(subject, ())
+        ],
+    }
+
+
+def _head(reading: _Read, outcome: str) -> JSONDict:
+    document = reading.document
+    return {
+        "document": reading.sha256,
+        "format": document.format,
+        "reason": document.reason,
+        "outcome": outcome,
         "notes": [asdict(n) for n in document.notes],
         "redactions": reading.n_redactions,
     }
 
 
-def _subjects(reading: _Read, written: Written) -> set[UUID]:
-    keys = ((reading.sha256, e.key) for e in reading.document.entities)
-    return {written.entity_of[key][0] for key in keys if key in written.entity_of}
+def _counts(document: Document, n_entities: int) -> JSONDict:
+    return {
+        "activities": len(document.activities),
+        "entities": n_entities,
+        "used": len(document.used),
+        "generated": len(document.generated),
+    }
 
 
-def _entities(reading: _Read, written: Written) -> list[JSONDict]:
+def _entities(reading: _Read, written: Written) -> dict[UUID, JSONDict]:
     found: dict[UUID, JSONDict] = {}
     for entity in reading.document.entities:
-        if (reading.sha256, entity.key) in written.entity_of:
-            uuid, outcome, rule = written.entity_of[reading.sha256, entity.key]
+        became = written.entity_of.get((reading.sha256, entity.key))
+        if became is not None and became[0] not in found:
+            uuid, outcome, rule = became
             name = entity.name or (entity.locations or (None,))[0]
             found[uuid] = {"id": str(uuid), "name": name, "outcome": outcome, "rule": rule}
-    return list(found.values())
+    return found
 
 
 def _activity_outcome(claim: Claim, batch: Batch) -> str:
@@ -330,22 +341,12 @@ def _activity_outcome(claim: Claim, batch: Batch) -> str:
 def _unchanged(reading: _Read) -> Outcome:
     document = reading.document
     receipt: JSONDict = {
-        "document": reading.sha256,
-        "format": document.format,
-        "reason": document.reason,
-        "outcome": "unchanged",
+        **_head(reading, "unchanged"),
         "activities": [
             {"id": str(a.uuid), "name": a.name, "outcome": "confirmed"} for a in document.activities
         ],
         "entities": [],
-        "counts": {
-            "activities": len(document.activities),
-            "entities": len(document.entities),
-            "used": len(document.used),
-            "generated": len(document.generated),
-        },
+        "counts": _counts(document, len(document.entities)),
         "contradictions": [],
-        "notes": [asdict(n) for n in document.notes],
-        "redactions": reading.n_redactions,
     }
     return Outcome(reading.source.name, "unchanged", receipt)

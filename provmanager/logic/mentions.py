@@ -89,7 +89,7 @@ def _spoken(
     locate: Callable[[str], str],
 ) -> Spoken:
     mention = Mention(
-        ref=(document, entity.key, activity, act, role),
+        ref=f"{document} {activity} {act:d} {role} {entity.key}",
         act=act,
         activity=activity,
         start=start,

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
+import orjson
 from sqlalchemy.orm import Session
 
 from provmanager.formats import split_location
@@ -233,7 +234,7 @@ class Recorder:
         self._ids |= activity_store.ids_of(self._session, others) if others else {}
         new: list[_Entity] = []
         for identity in found.identities:
-            spoken = [found.spoken[m.ref] for m in identity.mentions if m.ref[0] != "known"]
+            spoken = [found.spoken[m.ref] for m in identity.mentions if m.stands_for is None]
             own = known_in(identity)
             if not spoken:
                 continue
@@ -299,7 +300,7 @@ class Recorder:
         role, rule = None, None
         if e.generated_by is not None:
             rule = self._rules[STATED if producer else PRODUCER_CLAIM]
-        if producer is not None and producer.ref[0] != "known":
+        if producer is not None and producer.stands_for is None:
             item = self._found.spoken[producer.ref]
             role = self._roles[item.role or ""]
         elif e.held is not None and e.held.producer and not e.is_rebuilt:
@@ -535,18 +536,20 @@ class Recorder:
 
 
 class _DigestCache:
-    """Digests of JSON contents; the same object is hashed once."""
+    """Digests of JSON contents; equal contents are hashed once a batch."""
 
     def __init__(self) -> None:
-        self._seen: dict[int, tuple[object, bytes]] = {}
+        self._seen: dict[bytes, bytes] = {}
 
     def of(self, content: Any) -> bytes:  # Any: free-form JSON
         """Return the SHA-256 of the canonical JSON of `content`."""
-        held = self._seen.get(id(content))
-        if held is None or held[0] is not content:
-            held = (content, bytes.fromhex(digest_of(content)))
-            self._seen[id(content)] = held
-        return held[1]
+        try:
+            text = orjson.dumps(content, option=orjson.OPT_SORT_KEYS)
+        except TypeError:  # integers beyond 64 bits, lone surrogates
+            return bytes.fromhex(digest_of(content))
+        if text not in self._seen:
+            self._seen[text] = bytes.fromhex(digest_of(content))
+        return self._seen[text]
 
 
 def _second_producer(e: _Entity, other: UUID | None) -> Contradiction:

@@ -54,8 +54,9 @@ class RedactionPolicy:
         """Return `data` without its secrets, and how many there were."""
         found = 0
         lower = data.lower()
+        there = {word: word in lower for words, _ in self.patterns for word in words}
         for words, pattern in self.patterns:
-            if not words or any(word in lower for word in words):
+            if not words or any(there[word] for word in words):
                 data, n = pattern.subn(_hide, data)
                 found += n
         return data, found

@@ -48,7 +48,7 @@ class Resolution:
     """
 
     identities: list[Identity] = field(default_factory=list)
-    spoken: dict[tuple[object, ...], Spoken] = field(default_factory=dict)
+    spoken: dict[str, Spoken] = field(default_factory=dict)
     known: dict[int, store.KnownEntity] = field(default_factory=dict)
     rebuilt: set[int] = field(default_factory=set)
     documents: dict[str, Document] = field(default_factory=dict)
@@ -133,7 +133,8 @@ def _standing_for(entity: store.KnownEntity, parents: Mapping[UUID, set[UUID]]) 
     """Return one mention that stands for all that was said of a known entity."""
     producer = entity.producer
     return Mention(
-        ref=("known", entity.entity_id),
+        ref=f"known {entity.entity_id}",
+        stands_for=entity.entity_id,
         act=Act.GENERATED if producer else Act.USED,
         activity=producer,
         start=entity.started_at if producer else None,
@@ -147,7 +148,7 @@ def _standing_for(entity: store.KnownEntity, parents: Mapping[UUID, set[UUID]]) 
 
 def known_in(identity: Identity) -> list[int]:
     """Return the ids of the known entities that `identity` is."""
-    return [int(str(m.ref[1])) for m in identity.mentions if m.ref[0] == "known"]
+    return [m.stands_for for m in identity.mentions if m.stands_for is not None]
 
 
 def _could_change(session: Session, found: Resolution) -> set[int]:
@@ -176,7 +177,7 @@ def _doubts(
     readings: list[tuple[int, datetime]],
 ) -> None:
     """Add to `doubtful`, or to `readings` where it depends on who read the version since."""
-    fresh = [m for m in identity.mentions if m.ref[0] != "known"]
+    fresh = [m for m in identity.mentions if m.stands_for is None]
     met = {e.entity_id: (k, e) for m in fresh for k in keys_of(m) for e in by_key.get(k, ())}
     if not met:
         return

@@ -53,17 +53,19 @@ class Mention:
 
     Attributes
     ----------
-    ref : tuple
-        Hashable name of the mention, unique among those resolved together.
+    ref : str
+        Name of the mention, unique among those resolved together.
     activity : UUID or None
         Who used or generated it; None for a mere mention.
     start, end : datetime or None
         Of the activity (or of the use, if stated); `end` is the generation time of an output.
     outer : frozenset of UUID
         Activities that the activity ran inside of, at any distance.
+    stands_for : int or None
+        Key of the known entity for whose mentions, all together, this one stands.
     """
 
-    ref: tuple[object, ...]
+    ref: str
     act: Act
     activity: UUID | None
     start: datetime | None
@@ -72,6 +74,7 @@ class Mention:
     product_ids: tuple[str, ...] = ()
     locations: tuple[str, ...] = ()
     outer: frozenset[UUID] = frozenset()
+    stands_for: int | None = None
 
     @property
     def generated_at(self) -> datetime:
@@ -101,7 +104,7 @@ class Identity:
     outer: list[Mention] = field(default_factory=list)
     contradicting: list[Mention] = field(default_factory=list)
     mentions: list[Mention] = field(default_factory=list)
-    rules: dict[tuple[object, ...], str] = field(default_factory=dict)
+    rules: dict[str, str] = field(default_factory=dict)
     digests: set[str] = field(default_factory=set)
     product_ids: set[str] = field(default_factory=set)
     locations: set[str] = field(default_factory=set)
@@ -148,7 +151,7 @@ class _Group:
         self.digests: set[str] = set()
         self.product_ids: set[str] = set()
         self.locations: set[str] = set()
-        self.rules: dict[tuple[object, ...], str] = {}
+        self.rules: dict[str, str] = {}
 
     def add(self, mention: Mention, rule: str) -> None:
         self.members.append(mention)
@@ -190,11 +193,11 @@ def _order(mention: Mention) -> tuple[object, ...]:
     return (
         mention.act,
         when,
-        str(mention.activity),
+        mention.activity.int if mention.activity else 0,
         mention.locations,
         mention.product_ids,
         mention.digests,
-        tuple(map(str, mention.ref)),
+        mention.ref,
     )
 
 
@@ -490,10 +493,10 @@ def _identity_uuid(group: _Group) -> UUID:
             if not any(m.activity in o.outer for o in group.generations)
         ]
         first = min(inner or group.generations, key=_order)
-        place = first.locations or first.digests or (str(first.ref),)
+        place = first.locations or first.digests or (first.ref,)
         return uuid_of("generated", str(first.activity), place[0])
     if group.digests:
         return uuid_of("bytes", min(group.digests))
     if group.locations:
         return uuid_of("location", min(group.locations))
-    return uuid_of("mention", str(group.members[0].ref))
+    return uuid_of("mention", group.members[0].ref)
