@@ -105,7 +105,7 @@ def test_summary_has_one_box_for_repeated_steps(chain: list[dict], client: ProvC
 
 @pytest.mark.parametrize("format", ["prov-json", "prov-n", "prov-xml", "svg"])
 def test_lineage_is_exported(chain: list[dict], client: ProvClient, format: str) -> None:
-    assert b"ctapipe-merge" in client.export("mu_applied.dl2.h5", format=format)
+    assert b"ctapipe-merge" in client.export("mu_applied.dl2.h5", export_format=format)
 
 
 def test_the_document_comes_back_verbatim(
