@@ -14,11 +14,13 @@ waited for, and a server that outlived a killed process is found again by the ne
 
 import contextlib
 import fcntl
+import hashlib
 import json
 import logging
 import os
 import shutil
 import socket
+import stat
 import tempfile
 import time
 from collections.abc import Iterator
@@ -41,6 +43,7 @@ _ROLE = "prov"
 _DATABASE = "prov"
 _PORT = 5432
 _LONGEST_SOCKET_PATH = 100  # bytes; sun_path holds 108 with its NUL on Linux
+_CRASH_LIMIT_S = 60  # how long processes of a killed server may take to notice and end
 _LONGEST_LOG_BYTES = 10 * 2**20
 
 _SETTINGS = """\
@@ -312,8 +315,17 @@ def _socket_dir(pgdata: Path, account: Account) -> Path:
     if len(os.fsencode(pgdata / f".s.PGSQL.{_PORT}.lock")) <= _LONGEST_SOCKET_PATH:
         return pgdata
     base = tempfile.gettempdir()
-    short = Path(tempfile.mkdtemp(prefix="prov-", dir=base if len(base) < 40 else "/tmp"))  # noqa: S108
-    account.give(short)
+    base = base if len(base) < 40 else "/tmp"  # noqa: S108
+    digest = hashlib.sha256(os.fsencode(pgdata)).hexdigest()[:16]
+    short = Path(base) / f"prov-{account.uid}-{digest}"  # the same after a crash: so is the URL
+    try:
+        short.mkdir(mode=0o700)
+        account.give(short)
+    except FileExistsError:
+        held = short.lstat()
+        if held.st_uid != account.uid or not stat.S_ISDIR(held.st_mode) or held.st_mode & 0o077:
+            short = Path(tempfile.mkdtemp(prefix="prov-", dir=base))  # that one is a trap
+            account.give(short)
     return short
 
 
@@ -368,7 +380,7 @@ def _launch(data_dir: Path, account: Account, binaries: Path) -> None:
     log = pgdata / "server.log"
     if log.exists() and log.stat().st_size > _LONGEST_LOG_BYTES:
         log.rename(log.with_suffix(".log.1"))
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + _CRASH_LIMIT_S
     while True:
         before = log.stat().st_size if log.exists() else 0
         command = ("start", "-w", "-s", f"-t{START_LIMIT_S}", "-D", pgdata, "-l", log)
@@ -388,13 +400,36 @@ def _launch(data_dir: Path, account: Account, binaries: Path) -> None:
 
 
 def _clean_after_crash(pgdata: Path) -> None:
-    """Remove what a killed server left that would hinder the next start; nothing serves now."""
+    """Remove what a killed server left, once all its processes are gone.
+
+    PostgreSQL takes a process id in its lock files for a running server while anything has that
+    id: another process by now, or a dead one that nobody collects (as in many containers).
+    """
     server = _postmaster(pgdata)
     if server is None:
         return
+    deadline = time.monotonic() + _CRASH_LIMIT_S
+    while orphans := _processes_in(pgdata):
+        if time.monotonic() > deadline:
+            raise DatabaseUnavailableError(
+                f"processes {orphans} of a killed PostgreSQL still work in {pgdata}: end them"
+            )
+        time.sleep(0.05)
+    for name in (f".s.PGSQL.{_PORT}", f".s.PGSQL.{_PORT}.lock"):
+        (server.socket_dir / name).unlink(missing_ok=True)
     _remove_socket_dir(server, pgdata)
-    if Path(f"/proc/{server.pid}").exists():  # its id is another process's now
-        (pgdata / "postmaster.pid").unlink()
+    (pgdata / "postmaster.pid").unlink()
+
+
+def _processes_in(pgdata: Path) -> list[int]:
+    """Return the processes of PostgreSQL that work in `pgdata`."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):  # it ended, or is another user's
+            is_postgres = (process / "comm").read_text().startswith("postgres")
+            if is_postgres and (process / "cwd").samefile(pgdata):
+                found.append(int(process.name))
+    return found
 
 
 def _remove_socket_dir(server: _Postmaster, pgdata: Path) -> None:

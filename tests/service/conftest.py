@@ -3,6 +3,7 @@
 import contextlib
 import itertools
 import socket
+import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
@@ -27,12 +28,18 @@ _numbers = itertools.count(1)
 
 
 @pytest.fixture(scope="session")
-def postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedServer]:
-    """An embedded PostgreSQL for the whole session; root's account must reach its folder."""
-    folder = tmp_path_factory.mktemp("postgresql")
-    for parent in (folder, *folder.parents[:2]):  # pytest makes its base folders 0700
-        parent.chmod(parent.stat().st_mode | 0o011)
-    server = start(folder)
+def open_folder() -> Iterator[Path]:
+    """A folder that the account can enter to which root hands PostgreSQL; pytest's are closed."""
+    with tempfile.TemporaryDirectory(prefix="prov-test-") as name:
+        folder = Path(name)
+        folder.chmod(0o711)
+        yield folder
+
+
+@pytest.fixture(scope="session")
+def postgresql(open_folder: Path) -> Iterator[EmbeddedServer]:
+    """An embedded PostgreSQL for the whole session."""
+    server = start(open_folder / "postgresql")
     yield server
     server.stop()
 
