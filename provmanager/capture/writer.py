@@ -3,7 +3,6 @@
 import json
 import os
 import re
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -57,6 +56,8 @@ def append_record(path: str, record: Mapping[str, Any]) -> None:  # Any: free-fo
 
 def rescue_path(path: str, activity_id: str) -> str:
     """Return where a record goes that could not be written to `path`: the temporary folder."""
+    import tempfile  # 2 ms: not when the package is imported
+
     stem = Path(path).name.removesuffix(".prov.json")
     return os.path.join(tempfile.gettempdir(), f"{stem}.{activity_id}.prov.json")
 
