@@ -1,0 +1,30 @@
+# Each of these does all the set-up that it needs: a virtual environment in .venv, made once.
+# Without make:  sh examples/demo.sh   and   sh .ci/test
+#
+# PYTHON=…   the Python to make .venv with (3.11 or newer)
+# PYTEST=…   options for pytest, such as PYTEST="-k identity"
+
+export PYTHON
+
+.PHONY: help demo test docs wheel
+
+help:
+	@echo "make demo    record a chain of real runs on an embedded server, and trace its product"
+	@echo "make test    every check and the whole test suite"
+	@echo "make docs    write the generated pages of docs/ anew"
+	@echo "make wheel   build the wheel into dist/"
+
+demo:
+	@sh examples/demo.sh
+
+test:
+	@sh .ci/test $(PYTEST)
+
+docs:
+	@sh .ci/venv all
+	@.venv/bin/python docs/commands.py
+	@.venv/bin/python docs/http_api.py
+
+wheel:
+	@sh .ci/venv all
+	@.venv/bin/python -m pip wheel --quiet --no-deps --wheel-dir dist .
