@@ -4,16 +4,9 @@ import sys
 
 import click
 
-_EPILOG = """\b
-Examples:
-  prod-capture -- ctapipe-process --input events.simtel.zst --output dl1.h5
-  prod-capture --input lfn:/vo/raw.fits:events --output out/ -- ./reduce.sh raw.fits out/
-"""
-
 
 @click.command(
     context_settings={"help_option_names": ["-h", "--help"], "allow_interspersed_args": False},
-    epilog=_EPILOG,
 )
 @click.option("--name", help="Name of the activity (default: the command's).")
 @click.option("--tool-version", metavar="TEXT", help="Version of the software that runs.")
@@ -58,9 +51,14 @@ def main(
 ) -> None:
     """Run COMMAND and record it as an activity.
 
+    \b
+    prod-capture -- ctapipe-process --input events.simtel.zst --output dl1.h5
+    prod-capture --input lfn:/vo/raw.fits:events -- ./reduce.sh raw.fits out/
+
     Standard streams and signals go to the command, and its exit code comes back, as if it had been
     run directly. Files that the command line names and that were there before are its inputs; those
-    that come to be or change are its outputs; --input and --output say otherwise.
+    that come to be or change are its outputs; --input and --output say otherwise. The record is
+    appended to NAME.prov.json: deliver it with prod-add-prov.
     """
     from provmanager.capture.command import CommandOptions, NamedFile, run_command
     from provmanager.capture.supervise import CommandNotStartedError, exit_like
