@@ -87,7 +87,8 @@ class Run:
     Attributes
     ----------
     claims : list of Claim
-        Those that differ, in the order of their standing.
+        One a document, in the order of their standing; equal ones all speak, so that each
+        document's own names of entities are known.
     told : set of (SHA-256 of a document, digest of its claim)
         All of them.
     """
@@ -224,7 +225,7 @@ def merge(claims: Iterable[Claim]) -> Run:
     """Return the run that `claims` tell of together; the same for any order of them."""
     claims = list(claims)
     told = {(c.document, c.digest) for c in claims}
-    ordered = sorted({c.digest: c for c in claims}.values(), key=_standing)
+    ordered = sorted({(c.document, c.digest): c for c in claims}.values(), key=_standing)
     best = ordered[0].activity
     if len(ordered) == 1:
         return Run(best, ordered, told)
@@ -250,7 +251,8 @@ def merge(claims: Iterable[Claim]) -> Run:
 def _standing(claim: Claim) -> tuple[object, ...]:
     a = claim.activity
     said = sum(getattr(a, f.name) not in (None, {}, ()) for f in fields(a))
-    return (a.is_claim, not a.status.is_final, a.status is Status.UNKNOWN, -said, claim.digest)
+    order = (a.is_claim, not a.status.is_final, a.status is Status.UNKNOWN, -said)
+    return (*order, claim.digest, claim.document)
 
 
 def _contradiction(

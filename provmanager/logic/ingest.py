@@ -1,7 +1,7 @@
 """Recording documents: read, redact, compare with the record, write; each whole or not at all."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from uuid import UUID
@@ -195,7 +195,8 @@ def _write(
         for claim in reading.claims:
             new_claims[claim.activity.uuid].append(claim)
     known = known_store.known_activities(session, new_claims)
-    runs, confirmed = _runs(session, new_claims, known)
+    related = {r.sha256 for r in readings if _relates_entities(r.document)}
+    runs, confirmed = _runs(session, new_claims, known, related)
     documents = {r.sha256: r.document for r in readings}
     seeds = known_store.entities_claimed_by(
         session, [a.activity_id for u, a in known.items() if a.is_claim and u in runs]
@@ -224,6 +225,10 @@ def _write(
     return [_receipt(r, batch, written, differing) for r in readings]
 
 
+def _relates_entities(document: Document) -> bool:
+    return bool(document.derived or document.members or document.attributed)
+
+
 def _aside(documents: Mapping[str, Document]) -> Iterable[tuple[Document, str]]:
     return ((document, sha256) for sha256, document in documents.items())
 
@@ -232,8 +237,13 @@ def _runs(
     session: Session,
     new_claims: Mapping[UUID, list[Claim]],
     known: Mapping[UUID, KnownActivity],
+    related: Container[str],
 ) -> tuple[dict[UUID, Run], list[tuple[UUID, str, str]]]:
-    """Return the activities to write, whole, and the claims that only confirm what is held."""
+    """Return the activities to write, whole, and the claims that only confirm what is held.
+
+    What a document says of entities among themselves (`related`) needs those that its activities
+    used and generated: then no claim of it is a mere confirmation.
+    """
     confirmed: list[tuple[UUID, str, str]] = []
     retold: dict[UUID, list[Claim]] = {}
     runs: dict[UUID, Run] = {}
@@ -243,7 +253,9 @@ def _runs(
             runs[uuid] = merge(claims)
             continue
         fresh = [c for c in claims if c.digest not in held.claims]
-        if all(c.is_bare and not c.informed for c in fresh) and held.claims:
+        has_entities = any(c.document in related and (c.used or c.generated) for c in claims)
+        is_known = held.claims and all(c.is_bare and not c.informed for c in fresh)
+        if is_known and not has_entities:
             confirmed += [(uuid, c.document, c.digest) for c in claims]
         else:
             retold[uuid] = claims
