@@ -19,6 +19,7 @@ from .wire import (
     BulkResult,
     DescriptionsResult,
     Direction,
+    DocumentFormat,
     ExportFormat,
     Info,
     JSONDict,
@@ -165,9 +166,17 @@ class ProvClient:
         if batch:
             yield from self.record_batch(batch)["items"]
 
-    def document(self, sha256: str) -> bytes:
-        """Return a recorded document, verbatim but for redacted secrets."""
-        return self._transport.send("GET", f"/v1/documents/{_part(sha256)}").content
+    def document(self, sha256: str, *, as_format: DocumentFormat | None = None) -> bytes:
+        """Return a recorded document, verbatim but for redacted secrets.
+
+        With `as_format`, a W3C PROV document is made again from the statements in the record.
+        """
+        return self._transport.send(
+            "GET",
+            f"/v1/documents/{_part(sha256)}",
+            query={"format": as_format},
+            headers={"Accept": "*/*"},
+        ).content
 
     # --- lineage
 

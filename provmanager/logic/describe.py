@@ -1,5 +1,6 @@
 """Everything about one activity or one product, as one JSON object."""
 
+import re
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
@@ -14,6 +15,8 @@ from provmanager.store import references as reference_store
 
 from .descriptions import description_of
 from .trace import iso
+
+_SHA256 = re.compile("[0-9a-fA-F]{64}")
 
 
 def describe_activity(session: Session, uuid: UUID) -> JSONDict:
@@ -108,11 +111,31 @@ def document_content(session: Session, sha256: str) -> tuple[bytes, str]:
     NotFoundError
         No document has that digest.
     """
-    valid = len(sha256) == 64 and all(c in "0123456789abcdefABCDEF" for c in sha256)
-    stored = known_store.document_by_sha256(session, sha256) if valid else None
+    stored = known_store.document_by_sha256(session, checked_sha256(sha256))
     if stored is None:
-        raise NotFoundError(f"no document with SHA-256 {sha256!r} in the record")
+        raise no_document(sha256)
     return stored.content, stored.format
+
+
+def checked_sha256(text: str) -> str:
+    """Return `text`, which is a SHA-256 in hexadecimal.
+
+    Raises
+    ------
+    NotFoundError
+        It is none, so that no document has it.
+    """
+    if not _SHA256.fullmatch(text):
+        raise no_document(text)
+    return text
+
+
+def no_document(sha256: str) -> NotFoundError:
+    """Return the error that says that no document has this digest."""
+    return NotFoundError(
+        f"no document with SHA-256 {sha256!r} in the record: its receipt, or an activity's "
+        "`documents`, names it"
+    )
 
 
 def _plain(rows: Iterable[Mapping[Any, Any]]) -> list[JSONDict]:  # Any: column values

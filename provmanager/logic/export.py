@@ -4,15 +4,20 @@ from typing import Literal, get_args
 
 from sqlalchemy.orm import Session
 
-from provmanager.formats.prov_document import write
+from provmanager.errors import UsageError
+from provmanager.formats.prov_document import document_to_prov, write
 from provmanager.formats.prov_export import lineage_to_prov
 from provmanager.formats.svg import render_svg
+from provmanager.store import documents as document_store
 from provmanager.store import lineage as store
 
+from .describe import checked_sha256, no_document
 from .trace import Direction, lineage, summary
 
 ExportFormat = Literal["prov-json", "prov-n", "prov-xml", "svg"]
 EXPORT_FORMATS = get_args(ExportFormat)
+DocumentFormat = Literal["prov-json", "prov-n", "prov-xml"]
+DOCUMENT_FORMATS = get_args(DocumentFormat)
 MEDIA_TYPES: dict[str, str] = {
     "prov-json": "application/json",
     "prov-n": "text/provenance-notation",
@@ -37,6 +42,31 @@ def export_lineage(
     found = lineage(session, ref, direction=direction, depth=depth, limit=limit, levels=True)
     found["agents"], found["associated"] = _agents(session, [a["id"] for a in found["activities"]])
     return write(lineage_to_prov(found), format)
+
+
+def export_document(session: Session, sha256: str, *, format: DocumentFormat) -> bytes:
+    """Return a W3C PROV document made again, in `format`, from the statements in the record.
+
+    Raises
+    ------
+    NotFoundError
+        No document has that digest.
+    UsageError
+        It is no W3C PROV document, or `format` cannot express it.
+    """
+    found = document_store.find(session, checked_sha256(sha256))
+    if found is None:
+        raise no_document(sha256)
+    document_id, held = found
+    if held not in DOCUMENT_FORMATS:
+        raise UsageError(
+            f"document {sha256} is of the format {held}, and only W3C PROV documents can be had in "
+            "another: take it verbatim, or export the lineage of what it tells of",
+            found=held,
+            expected=list(DOCUMENT_FORMATS),
+        )
+    statements, namespaces = document_store.statements(session, document_id)
+    return write(document_to_prov(statements=statements, namespaces=namespaces), format)
 
 
 def _agents(

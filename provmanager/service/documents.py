@@ -9,7 +9,7 @@ from starlette.datastructures import UploadFile
 
 from provmanager.config.settings import Settings
 from provmanager.errors import DocumentTooLargeError, UsageError
-from provmanager.logic import describe
+from provmanager.logic import describe, export
 from provmanager.logic.ingest import IngestPolicy, Outcome, Source, record
 from provmanager.model import Principal, Role
 from provmanager.store.database import Database
@@ -160,9 +160,18 @@ def _check_number(n: int, settings: Settings) -> None:
     response_class=Response,
     responses={200: {"content": {"application/octet-stream": {}}}},
 )
-def get_document(sha256: str, session: SessionDep) -> Response:
-    """Return a document verbatim (secrets redacted), by the SHA-256 that its receipt named."""
-    content, format_ = describe.document_content(session, sha256)
-    kinds = {"prov-n": "text/provenance-notation", "prov-xml": "application/xml"}
-    kind = kinds.get(format_, "application/json")
-    return Response(content, media_type=kind, headers={"X-Prov-Format": format_})
+def get_document(
+    sha256: str,
+    session: SessionDep,
+    format: Annotated[
+        export.DocumentFormat | None,
+        Query(description="Make a W3C PROV document again from its statements, in this format"),
+    ] = None,
+) -> Response:
+    """Return a document, verbatim but for redacted secrets, by the SHA-256 its receipt named."""
+    if format is None:
+        content, named = describe.document_content(session, sha256)
+    else:
+        content, named = export.export_document(session, sha256, format=format), str(format)
+    kind = export.MEDIA_TYPES.get(named, "application/octet-stream")
+    return Response(content, media_type=kind, headers={"X-Prov-Format": named})

@@ -7,6 +7,8 @@ from typing import NamedTuple
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
+from provmanager.model import Statement
+
 from .known import known_documents
 from .writing import copy_rows
 
@@ -63,3 +65,40 @@ def activities_of(session: Session, sha256: str) -> list[tuple[str, str | None]]
         {"d": bytes.fromhex(sha256)},
     )
     return [(str(row.activity_uuid), row.name) for row in rows]
+
+
+def find(session: Session, sha256: str) -> tuple[int, str] | None:
+    """Return (document_id, format) of the document whose received or stored bytes have it."""
+    row = session.execute(
+        text(
+            "SELECT document_id, format FROM prov.document "
+            "WHERE sha256 = :d OR stored_sha256 = :d ORDER BY sha256 <> :d LIMIT 1"
+        ),
+        {"d": bytes.fromhex(sha256)},
+    ).one_or_none()
+    return None if row is None else (row.document_id, row.format)
+
+
+def statements(session: Session, document_id: int) -> tuple[list[Statement], dict[str, str]]:
+    """Return what a W3C PROV document states, in its order, and its namespaces by prefix."""
+    given = {"i": document_id}
+    rows = session.execute(
+        text(
+            "SELECT bundle, type, identifier, attributes FROM prov.statement "
+            "WHERE document_id = :i ORDER BY ordinal"
+        ),
+        given,
+    )
+    stated = [
+        Statement(
+            bundle=row.bundle,
+            type=row.type,
+            identifier=row.identifier,
+            attributes=tuple((name, value) for name, value in row.attributes),
+        )
+        for row in rows
+    ]
+    prefixes = session.execute(
+        text("SELECT prefix, uri FROM prov.namespace WHERE document_id = :i ORDER BY prefix"), given
+    )
+    return stated, {row.prefix: row.uri for row in prefixes}

@@ -1,0 +1,33 @@
+"""The service of tests/service, for the tests that send real data sets through it."""
+
+from service.conftest import (
+    app,
+    app_url,
+    client,
+    database,
+    database_url,
+    make_database_url,
+    make_token,
+    open_folder,
+    postgresql,
+    settings,
+    state_dir,
+    template_database,
+    token,
+)
+
+__all__ = [
+    "app",
+    "app_url",
+    "client",
+    "database",
+    "database_url",
+    "make_database_url",
+    "make_token",
+    "open_folder",
+    "postgresql",
+    "settings",
+    "state_dir",
+    "template_database",
+    "token",
+]
