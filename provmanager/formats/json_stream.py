@@ -85,6 +85,9 @@ def read_stream(data: bytes, *, max_depth: int = MAX_DEPTH) -> JsonStream:
     """Return the values of `data` and what was tolerated in it; raises as `read_values` does."""
     skipped = len(_BOM) if data.startswith(_BOM) else 0
     body = data[skipped:]
+    compact = _read_compact(body, max_depth)
+    if compact is not None:
+        return compact
     skeleton = _STRING.sub(b"", body).translate(None, b" \t\r\n")
     _check_depth(skeleton, body, skipped, max_depth)
     notes: list[Note] = []
@@ -101,6 +104,21 @@ def read_stream(data: bytes, *, max_depth: int = MAX_DEPTH) -> JsonStream:
     has_escapes = b"\\u" in body
     needs_cleaning = not is_finite or (has_escapes and _UNSTORABLE.search(body) is not None)
     return JsonStream(values, tuple(notes), needs_cleaning)
+
+
+def _read_compact(body: bytes, max_depth: int) -> JsonStream | None:
+    """Return the stream of a document that is exactly what orjson writes, else None.
+
+    What comes out again byte for byte has no repeated key and no number that was rounded, and few
+    brackets cannot be nested deeply: nothing of it needs a second look.
+    """
+    if orjson is None or body.count(b"[") + body.count(b"{") > max_depth or b"\\u" in body:
+        return None
+    try:
+        value = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return None
+    return JsonStream([value], (), False) if orjson.dumps(value) == body else None
 
 
 def _read_fast(body: bytes, skeleton: bytes) -> list[Any] | None:

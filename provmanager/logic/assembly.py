@@ -97,9 +97,10 @@ def location_rank(uri: str) -> tuple[int, str]:
 def _agreed(
     uuid: UUID, name: str, values: Iterable[Any], contradictions: list[Contradiction]
 ) -> Any:  # Any: column values
-    found = {canonical_json(v): v for v in values if v is not None}
-    if not found:
-        return None
+    distinct = {v for v in values if v is not None}
+    if len(distinct) < 2:
+        return next(iter(distinct), None)
+    found = {canonical_json(v): v for v in distinct}
     first, *others = sorted(found)
     if name in ("size_bytes", "value"):
         contradictions += [_differs(uuid, name, str(found[first]), str(found[o])) for o in others]

@@ -27,7 +27,7 @@ from provmanager.model import (
     WasGeneratedBy,
 )
 
-TOOL_FORMATS = frozenset({"ctapipe", "lstchain", "lstosa", "activity.v1"})
+TOOL_FORMATS = frozenset({"ctapipe", "lstosa", "run-json"})
 """Formats in which a tool records its own run: two such records of one UUID are of one run."""
 
 _COMPARED = (

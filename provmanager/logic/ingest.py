@@ -35,10 +35,22 @@ class IngestPolicy:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """The bytes of a document, and the file name that its sender gave."""
+    """The bytes of a document, with who sent it.
+
+    Attributes
+    ----------
+    name : str or None
+        File name that the sender gave.
+    received_from : str or None
+        Name of the sender's token, kept with the document.
+    job : str or None
+        Id of the only grid or batch job for which the sender may speak.
+    """
 
     data: bytes
     name: str | None = None
+    received_from: str | None = None
+    job: str | None = None
 
 
 @dataclass(slots=True)
@@ -79,21 +91,12 @@ def record(
     sources: Iterable[Source],
     *,
     policy: IngestPolicy,
-    received_from: str | None = None,
-    job: str | None = None,
 ) -> list[Outcome]:
     """Record documents in the caller's transaction; return one outcome each, in their order.
 
     A document that cannot be recorded is refused with its reason and leaves no trace; the others
     are recorded. The record is the same for any order and grouping of the documents, and a
     document that is in it already changes nothing.
-
-    Parameters
-    ----------
-    received_from : str or None
-        Name of the sender's token, kept with the documents.
-    job : str or None
-        Id of the only grid or batch job for which the sender may speak.
     """
     listed = list(sources)
     outcomes: list[Outcome | None] = [None] * len(listed)
@@ -101,7 +104,7 @@ def record(
     for place, source in enumerate(listed):
         try:
             reading = _read(place, source, policy)
-            _check_job(reading.document, job)
+            _check_job(reading.document, source.job)
             readings.append(reading)
         except ProvError as error:
             outcomes[place] = Outcome(source.name, "refused", error=error)
@@ -113,7 +116,7 @@ def record(
     for reading, reason in refused:
         outcomes[reading.place] = Outcome(reading.source.name, "refused", error=reason)
     if accepted:
-        receipts = _write(session, accepted, policy, received_from)
+        receipts = _write(session, accepted, policy)
         for reading, receipt in zip(accepted, receipts, strict=True):
             outcomes[reading.place] = Outcome(reading.source.name, "recorded", receipt)
     return [o for o in outcomes if o is not None]
@@ -187,9 +190,7 @@ def _check_collisions(
     return accepted, refused
 
 
-def _write(
-    session: Session, readings: Sequence[_Read], policy: IngestPolicy, received_from: str | None
-) -> list[JSONDict]:
+def _write(session: Session, readings: Sequence[_Read], policy: IngestPolicy) -> list[JSONDict]:
     new_claims: dict[UUID, list[Claim]] = defaultdict(list)
     for reading in readings:
         for claim in reading.claims:
@@ -213,10 +214,11 @@ def _write(
             r.source.name,
             r.stored,
             r.n_redactions,
+            r.source.received_from,
         )
         for r in readings
     ]
-    ids = document_store.insert(session, rows, received_from=received_from)
+    ids = document_store.insert(session, rows)
     batch = Batch(runs, known, documents, dict(ids), confirmed, policy.locations.apply)
     written = record_batch(session, batch, found)
     differing: dict[UUID, list[Contradiction]] = defaultdict(list)

@@ -93,7 +93,7 @@ class Recorder:
         self._new_ids: set[int] = set()
         self._entities: list[_Entity] = []
         self._roles: dict[str, int] = {}
-        self._rules = relation_store.link_rules(session)
+        self._rules = relation_store.LINK_RULES
 
     def write(self) -> Written:
         """Write everything; return what became of each mention."""
@@ -103,12 +103,13 @@ class Recorder:
         self._write_entities()
         self._write_flows()
         self._write_relations()
-        touched = self._write_edges()
+        self._write_edges()
         written = self._outcomes()
+        known = self._batch.known
         relation_store.write_contradictions(
-            self._session, written.contradictions, list(self._batch.runs)
+            self._session, written.contradictions, [u for u in self._batch.runs if u in known]
         )
-        entity_store.update_validity(self._session, touched)
+        entity_store.update_validity(self._session, self._rewritten())
         return written
 
     # activities ---------------------------------------------------------------------------------
@@ -456,10 +457,25 @@ class Recorder:
             self._roles,
         )
 
-    def _write_edges(self) -> set[int]:
-        """Keep the lineage edges of what was touched; return the entities that were."""
+    def _rewritten(self) -> list[int]:
+        """Return the generated entities at places of which there is another version."""
+        at: dict[str, set[int]] = {}
+        for entity_id, known in self._found.known.items():
+            for place in known.locations:
+                at.setdefault(place, set()).add(entity_id)
+        made = [e for e in self._entities if e.generated_by is not None]
+        for e in made:
+            for place in e.facts.locations:
+                at.setdefault(place, set()).add(e.entity_id)
+        return [
+            e.entity_id
+            for e in made
+            if e.is_rebuilt and any(len(at[place]) > 1 for place in e.facts.locations)
+        ]
+
+    def _write_edges(self) -> None:
+        """Keep the lineage edges of what was touched."""
         session = self._session
-        touched = {e.entity_id for e in self._entities}
         producers = {e.entity_id: e.generated_by for e in self._entities}
         fresh = {
             (self._ids[s.mention.activity], producers[e.entity_id])
@@ -496,7 +512,6 @@ class Recorder:
         )
         if self._found.rebuilt:
             activity_store.delete_orphan_claims(session)
-        return touched
 
     def _nodes(self) -> list[int]:
         """Return the entities that the batch's documents derive or put into collections."""

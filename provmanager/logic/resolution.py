@@ -111,10 +111,22 @@ def _resolve_against_known(session: Session, found: Resolution) -> None:
     keys = {k for s in found.spoken.values() for k in keys_of(s.mention)}
     found.known = _known_by_keys(session, keys)
     standing = [e for i, e in found.known.items() if i not in found.rebuilt]
-    producers = {e.producer for e in standing if e.producer}
-    parents = store.parents_of(session, producers) if producers else {}
     mentions = [s.mention for s in found.spoken.values()]
+    producers = _producers_in_doubt(mentions, standing)
+    parents = store.parents_of(session, producers) if producers else {}
     found.identities = resolve([*mentions, *(_standing_for(e, parents) for e in standing)])
+
+
+def _producers_in_doubt(
+    mentions: Iterable[Mention], standing: Iterable[store.KnownEntity]
+) -> set[UUID]:
+    """Return the known producers of what the batch generates too: one may be part of another."""
+    made = {k for m in mentions if m.act is Act.GENERATED for k in keys_of(m)}
+    return {
+        e.producer
+        for e in standing
+        if e.producer and not made.isdisjoint(keys_of(_standing_for(e, {})))
+    }
 
 
 def _known_by_keys(session: Session, keys: Iterable[Key]) -> dict[int, store.KnownEntity]:

@@ -96,16 +96,16 @@ class BulkAnswer(Wire):
     unchanged: int
     refused: int
 
-    @classmethod
-    def of(cls, outcomes: Sequence[Outcome]) -> Self:
-        """Make the answer."""
-        words = [o.outcome for o in outcomes]
-        return cls(
-            items=[BulkItem.model_validate(o.to_wire()) for o in outcomes],
-            recorded=words.count("recorded"),
-            unchanged=words.count("unchanged"),
-            refused=words.count("refused"),
-        )
+
+def bulk_answer(outcomes: Sequence[Outcome]) -> JSONDict:
+    """Make a `BulkAnswer`, as plain JSON."""
+    words = [o.outcome for o in outcomes]
+    return {
+        "items": [o.to_wire() for o in outcomes],
+        "recorded": words.count("recorded"),
+        "unchanged": words.count("unchanged"),
+        "refused": words.count("refused"),
+    }
 
 
 class Resolved(Wire):

@@ -68,9 +68,9 @@ def intern(
         more: dict[str, dict[bytes, Any]] = {}
         if table == "host":
             more["name"] = {k: _text(v.get("name")) for k, v in clean.items()}
-        found[table] = intern_contents(session, table, clean, **more)
-        if table == "environment" and clean:
-            _insert_packages(session, clean, found[table])
+        found[table], new = intern_contents(session, table, clean, **more)
+        if table == "environment" and new:
+            _insert_packages(session, {k: clean[k] for k in new}, found[table])
     return found
 
 
@@ -81,16 +81,9 @@ def _text(value: object) -> str | None:
 def _insert_packages(
     session: Session, contents: Mapping[bytes, dict[str, Any]], ids: Mapping[bytes, int]
 ) -> None:
-    have = set(
-        session.execute(
-            text("SELECT DISTINCT environment_id FROM prov.package WHERE environment_id = ANY(:i)"),
-            {"i": list(ids.values())},
-        ).scalars()
-    )
     rows = {
         (ids[key], package[0], package[1])
         for key, content in contents.items()
-        if ids[key] not in have
         for package in packages_of(content)
     }
     copy_rows(session, "package", ("environment_id", "name", "version"), sorted(rows))
@@ -108,12 +101,15 @@ def packages_of(environment: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
 
 def templates(session: Session, ids: Iterable[int]) -> dict[int, dict[str, Any]]:
     """Return configuration templates by id. (Any: JSON values.)"""
+    ids = sorted(set(ids))
+    if not ids:
+        return {}
     rows = session.execute(
         text(
             "SELECT configuration_id, content FROM prov.configuration "
             "WHERE configuration_id = ANY(:i)"
         ),
-        {"i": sorted(set(ids))},
+        {"i": ids},
     )
     return {row.configuration_id: row.content for row in rows}
 

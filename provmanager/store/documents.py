@@ -25,11 +25,10 @@ class NewDocument(NamedTuple):
     source_name: str | None
     content: bytes
     n_redactions: int
+    received_from: str | None
 
 
-def insert(
-    session: Session, documents: Sequence[NewDocument], *, received_from: str | None
-) -> Mapping[str, int]:
+def insert(session: Session, documents: Sequence[NewDocument]) -> Mapping[str, int]:
     """Store `documents` and return their ids by SHA-256 (hexadecimal)."""
     copy_rows(
         session,
@@ -46,7 +45,7 @@ def insert(
                 len(d.content),
                 zlib.compress(d.content, _LEVEL),
                 d.n_redactions,
-                received_from,
+                d.received_from,
             )
             for d in documents
         ),

@@ -112,6 +112,9 @@ def update_validity(session: Session, ids: Iterable[int]) -> None:
 
     A time that a document states stands; an entity with other locations is not invalidated.
     """
+    ids = sorted(set(ids))
+    if not ids:
+        return
     session.execute(
         text(
             "WITH place AS ("
@@ -130,5 +133,5 @@ def update_validity(session: Session, ids: Iterable[int]) -> None:
             ") UPDATE prov.entity e SET invalidated_at = v.until FROM version v "
             "WHERE v.entity_id = e.entity_id AND e.invalidated_at IS DISTINCT FROM v.until"
         ),
-        {"ids": sorted(set(ids))},
+        {"ids": ids},
     )

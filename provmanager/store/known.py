@@ -71,6 +71,9 @@ def known_documents(session: Session, digests: Iterable[str]) -> dict[str, int]:
 
 def known_activities(session: Session, uuids: Iterable[UUID]) -> dict[UUID, KnownActivity]:
     """Return those activities that the record has, by UUID."""
+    uuids = list(uuids)
+    if not uuids:
+        return {}
     rows = session.execute(
         text(
             "SELECT a.activity_id, a.activity_uuid, a.name, a.started_at, a.ended_at, a.is_claim, "
@@ -207,6 +210,8 @@ def _known_entity(row: dict[str, Any]) -> KnownEntity:  # Any: column values
 
 def entities_claimed_by(session: Session, activity_ids: Sequence[int]) -> list[int]:
     """Return the entities whose producer is one of these activities by a mere claim."""
+    if not activity_ids:
+        return []
     rows = session.execute(
         text(
             "SELECT entity_id FROM prov.entity JOIN prov.link_rule ON link_rule_id = "

@@ -79,6 +79,8 @@ def allocate_nodes(session: Session, n: int) -> list[int]:
 def intern_roles(session: Session, names: Iterable[str]) -> dict[str, int]:
     """Return the id of each role, making those that are new."""
     wanted = sorted(set(names))
+    if not wanted:
+        return {}
     found = _pairs(session, "SELECT name, role_id FROM prov.role WHERE name = ANY(:names)", wanted)
     new = [name for name in wanted if name not in found]
     if new:
@@ -149,8 +151,8 @@ def _intern_directories(session: Session, uris: Iterable[str]) -> dict[str, int]
 
 def intern_contents(
     session: Session, table: str, contents: dict[bytes, dict[str, Any]], **more: dict[bytes, Any]
-) -> dict[bytes, int]:
-    """Return the id of each JSON content by its SHA-256, making those that are new.
+) -> tuple[dict[bytes, int], list[bytes]]:
+    """Return the id of each JSON content by its SHA-256, and which of them were made anew.
 
     Parameters
     ----------
@@ -161,7 +163,7 @@ def intern_contents(
         Further columns. (Any: JSON contents.)
     """
     if not contents:
-        return {}
+        return {}, []
     key = "shape_sha256" if table == "configuration" else "sha256"
     wanted = sorted(contents)
     rows = session.execute(
@@ -180,7 +182,7 @@ def intern_contents(
             {"k": new},
         )
         found |= {bytes(row.k): row.i for row in rows}
-    return found
+    return found, new
 
 
 def _pairs(session: Session, statement: str, names: Sequence[str]) -> dict[str, int]:

@@ -1,0 +1,94 @@
+"""The one writer of a server process: documents that wait together are recorded together.
+
+Records are written under one lock anyway (`store.writing.lock_writers`). A thread that takes all
+documents that are waiting into one transaction turns N clients' N commits into one; each client
+still gets its own document's outcome, after the commit.
+"""
+
+import logging
+import queue
+import threading
+from concurrent.futures import Future
+from dataclasses import dataclass
+
+from provmanager.logic.ingest import IngestPolicy, Outcome, Source, record
+from provmanager.store.database import Database
+
+logger = logging.getLogger(__name__)
+
+_MOST = 500
+
+
+@dataclass(frozen=True, slots=True)
+class _Waiting:
+    source: Source
+    outcome: "Future[Outcome]"
+
+
+class Intake:
+    """Records documents for many requests at once.
+
+    Parameters
+    ----------
+    database : Database
+    policy : IngestPolicy
+    """
+
+    def __init__(self, database: Database, policy: IngestPolicy) -> None:
+        self._database = database
+        self._policy = policy
+        self._queue: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._work, name="intake", daemon=True)
+
+    def start(self) -> None:
+        """Begin to record."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Record what waits, and end."""
+        self._queue.put(None)
+        self._thread.join()
+
+    def record(self, source: Source) -> Outcome:
+        """Record one document; return when it is committed, or raise what went wrong."""
+        waiting = _Waiting(source, Future())
+        self._queue.put(waiting)
+        return waiting.outcome.result()
+
+    def record_many(self, sources: list[Source]) -> list[Outcome]:
+        """Record documents in a transaction of their own."""
+        with self._database.transaction() as session:
+            return record(session, sources, policy=self._policy)
+
+    def _work(self) -> None:
+        while (first := self._queue.get()) is not None:
+            batch = [first]
+            size = len(first.source.data)
+            is_last = False
+            while len(batch) < _MOST and size < self._policy.max_document_bytes:
+                try:
+                    more = self._queue.get_nowait()
+                except queue.Empty:
+                    break
+                if more is None:
+                    is_last = True
+                    break
+                batch.append(more)
+                size += len(more.source.data)
+            self._record(batch)
+            if is_last:
+                return
+
+    def _record(self, batch: list[_Waiting]) -> None:
+        try:
+            outcomes = self.record_many([w.source for w in batch])
+        except Exception as error:  # the edge of a thread: callers get it
+            if len(batch) == 1:
+                batch[0].outcome.set_exception(error)
+                return
+            logger.warning("a batch of %d documents failed, now one by one: %s", len(batch), error)
+            for waiting in batch:
+                self._record([waiting])
+        else:
+            for waiting, outcome in zip(batch, outcomes, strict=True):
+                waiting.outcome.set_result(outcome)
