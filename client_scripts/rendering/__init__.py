@@ -2,8 +2,8 @@
 
 from .lineage import render_lineage, render_table, warnings_of
 from .receipts import render_item, summarise
-from .table import Column, write_table
-from .text import Look, counted, duration, instant, printable, span
+from .table import Column, status_column, write_table
+from .text import Look, counted, duration, instant, look_of, printable, span
 from .tree import render_tree
 
 __all__ = [
@@ -12,12 +12,14 @@ __all__ = [
     "counted",
     "duration",
     "instant",
+    "look_of",
     "printable",
     "render_item",
     "render_lineage",
     "render_table",
     "render_tree",
     "span",
+    "status_column",
     "summarise",
     "warnings_of",
     "write_table",

@@ -5,9 +5,9 @@ from typing import Any
 
 from provmanager.model.folding import FAILED, Tree, fold, fold_levels
 
-from .table import Column, Style, write_table
+from .table import Column, Style, status_column, write_table
 from .text import Look, counted, duration, instant, printable
-from .tree import SIGNS, render_tree
+from .tree import render_tree
 
 Lineage = Mapping[str, Any]  # Any: the JSON of GET /v1/lineage
 Record = Mapping[str, Any]  # Any: one activity or entity of it
@@ -131,22 +131,12 @@ def _nearest_first(record: Record) -> tuple[int, str, str, str, str]:
     return record.get("depth") or 0, record["what"], at, name, str(record["id"])
 
 
-def _status(record: Record) -> str | None:
-    word = record.get("status")
-    return f"{SIGNS.get(word, '?')} {word}" if word else None
-
-
-def _style_of_status(record: Record) -> str | None:
-    word = record.get("status")
-    return "bad" if word in FAILED else "good" if word == "completed" else None
-
-
 _COLUMNS = (
     Column("DEPTH", lambda r: r.get("depth")),
     Column("KIND", lambda r: r["what"]),
     Column("NAME", lambda r: r.get("name")),
     Column("VERSION", lambda r: r.get("version")),
-    Column("STATUS", _status, lambda r: r.get("status"), _style_of_status),
+    status_column("status"),
     Column("TIME", lambda r: instant(r["at"]), lambda r: r["at"]),
     Column("TOOK", lambda r: duration(r.get("started_at"), r.get("ended_at"))),
     Column("WHERE", lambda r: r.get("host") or r.get("location")),

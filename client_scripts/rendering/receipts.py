@@ -21,21 +21,24 @@ def render_item(item: JSONDict, look: Look) -> Iterator[str]:
     ----------
     item
         ``{"name", "outcome", "receipt", "error"}``; outcomes beyond those of the service are
-        ``spooled``, ``skipped`` and ``readable`` (a dry run).
+        ``spooled``, ``skipped`` and ``readable`` (a dry run, with ``would_send``).
     """
     outcome = str(item["outcome"])
     told = [look.paint(outcome.ljust(_WIDTH), _STYLES.get(outcome, "dim"))]
     told.append(printable(str(item["name"])))
-    receipt, error = item.get("receipt"), item.get("error")
+    receipt, error, read = item.get("receipt"), item.get("error"), item.get("would_send")
     if receipt:
         told += [str(receipt["format"]), _of_receipt(receipt)]
+    if read:
+        told += [str(read["format"]), _of_counts(read["counts"])]
     if error:
         told.append(f"{error['code']}: {printable(str(error['message']))}")
     if item.get("detail"):
         told.append(str(item["detail"]))
     yield look.shown("  ".join(told))
-    if receipt:
-        yield from (look.shown(line) for line in _below(receipt, look))
+    for source in (receipt, read):
+        if source:
+            yield from (look.shown(line) for line in _below(source, look))
 
 
 def summarise(outcomes: Mapping[str, int]) -> str:
@@ -59,6 +62,11 @@ def _counted_outcomes(records: Sequence[JSONDict], noun: str, plural: str) -> st
     return counted(len(records), noun, plural) + (f" ({told})" if told else "")
 
 
+def _of_counts(counts: JSONDict) -> str:
+    activities = counted(counts["activities"], "activity", "activities")
+    return f"{activities}, {counted(counts['entities'], 'entity', 'entities')}"
+
+
 def _new_first(item: tuple[str, int]) -> tuple[bool, str]:
     return item[0] != "new", item[0]
 
@@ -73,7 +81,8 @@ def _below(receipt: JSONDict, look: Look) -> Iterator[str]:
         if len(entries) > most:
             yield "  " + look.paint(f"and {len(entries) - most} more {kind} (-v shows all)", style)
     if look.verbose:
-        yield "  " + look.paint(f"document {receipt['document']}: {receipt['reason']}", "dim")
+        document = f"document {receipt['document']}: " if "document" in receipt else ""
+        yield "  " + look.paint(f"{document}{receipt['reason']}", "dim")
 
 
 def _entry(kind: str, entry: JSONDict) -> str:

@@ -6,7 +6,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from .text import Look, printable
+from provmanager.model.folding import FAILED
+
+from .text import SIGNS, Look, printable
 
 Record = Mapping[str, Any]  # Any: JSON
 Style = Literal["aligned", "tsv", "csv"]
@@ -20,6 +22,20 @@ class Column:
     value: Callable[[Record], object]
     raw: Callable[[Record], object] | None = None
     style: Callable[[Record], str | None] | None = None
+
+
+def status_column(field: str) -> Column:
+    """Return the column of an activity's status: sign and word, coloured; the word for machines."""
+
+    def shown(record: Record) -> str | None:
+        word = record.get(field)
+        return f"{SIGNS.get(word, '?')} {word}" if word else None
+
+    def style(record: Record) -> str | None:
+        word = record.get(field)
+        return "bad" if word in FAILED else "good" if word == "completed" else None
+
+    return Column("STATUS", shown, lambda record: record.get(field), style)
 
 
 def write_table(

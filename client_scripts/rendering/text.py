@@ -1,11 +1,16 @@
 """Words, instants and colours of what the commands print."""
 
+import os
 import re
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import click
+
+SIGNS = {"completed": "✓", "error": "✗", "interrupted": "⊘", "running": "▸", "unknown": "?"}
+"""The sign of each status, so that colour is never alone."""
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 _PLAIN = str.maketrans(
@@ -49,6 +54,18 @@ class Look:
     def shown(self, text: str) -> str:
         """Return `text` in the signs that can be shown."""
         return text if self.unicode else text.translate(_PLAIN)
+
+
+def look_of(*, verbose: bool = False, to_file: bool = False) -> Look:
+    """Return how text may look on standard output, or in a file."""
+    stream = sys.stdout
+    is_terminal = not to_file and stream.isatty() and os.environ.get("TERM") != "dumb"
+    encoding = (stream.encoding or "ascii").lower().replace("-", "")
+    return Look(
+        color=is_terminal and not os.environ.get("NO_COLOR"),
+        unicode=to_file or encoding.startswith("utf"),
+        verbose=int(verbose),
+    )
 
 
 def printable(text: str) -> str:

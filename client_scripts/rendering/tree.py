@@ -4,9 +4,8 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from provmanager.model.folding import FAILED, Row, Tree
 
-from .text import Look, counted, duration, instant, printable, span
+from .text import SIGNS, Look, counted, duration, instant, printable, span
 
-SIGNS = {"completed": "✓", "error": "✗", "interrupted": "⊘", "running": "▸", "unknown": "?"}
 MAX_INDENT = 20
 """Levels that are drawn as branches; deeper rows say their depth in numbers."""
 

@@ -133,7 +133,12 @@ def fold(
     rows[:1] = [replace(row, is_focus=True) for row in rows[:1]]
     loose: list[Row] = []
     if lineage.get("direction", direction) == direction:
-        left = [key for key in graph.records if key[0] == "activity" and not folder.has_drawn(key)]
+        around = {key_of("activity", part["part_of"]) for part in lineage.get("parts", ())}
+        left = [
+            key
+            for key in graph.records
+            if key[0] == "activity" and key not in around and not folder.has_drawn(key)
+        ]
         loose = folder.rows(graph.tops(left))
     return Tree(direction=direction, rows=tuple(rows), loose=tuple(loose))
 

@@ -1,0 +1,189 @@
+"""`prod-trace`: where a product comes from, and what came of it."""
+
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, cast
+
+import click
+
+from provmanager.errors import NotFoundError, ProvError, UsageError
+
+from ._cli import Output, ProdCommand, ServerOptions, connect, output_options, server_options
+from ._references import MAX_DIGEST_BYTES, Reference, references
+
+if TYPE_CHECKING:
+    from provmanager.client import LineageAnswer, ProvClient, Resolved
+
+Direction = Literal["up", "down", "both"]
+
+EXPORTS = ("prov-json", "prov-n", "prov-xml", "svg")
+FORMATS = ("tree", "table", "csv", "json", *EXPORTS)
+
+_EPILOG = """\b
+Exit codes: 0 shown, 1 failed, 2 wrong use, 3 not found or ambiguous, 4 not allowed,
+75 the server is away, 130 interrupted.
+
+\b
+Environment: PROV_SERVER_URL, PROV_TOKEN or PROV_TOKEN_FILE, NO_COLOR.
+"""
+
+
+@click.command(cls=ProdCommand, epilog=_EPILOG)
+@click.argument("product")
+@click.option(
+    "--up", "direction", flag_value="up", default="up", help="What it came from [default]."
+)
+@click.option("--down", "direction", flag_value="down", help="What came of it.")
+@click.option("--both", "direction", flag_value="both", help="Both.")
+@click.option("--depth", type=click.IntRange(min=1), metavar="N", help="Follow N activities only.")
+@click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Show at most N activities.")
+@click.option("--levels", is_flag=True, help="Show too which activity ran inside which.")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(FORMATS),
+    default="tree",
+    show_default=True,
+    help="How to show it; a table is tab-separated in a pipe.",
+)
+@click.option("-o", "--output", "target", default="-", metavar="FILE", help="Write it to FILE.")
+@click.option(
+    "--no-digest", is_flag=True, help="Do not read a local file to find it by its content."
+)
+@server_options
+@output_options
+@click.version_option(package_name="provmanager", prog_name="prod-trace")
+def main(
+    product: str,
+    direction: Direction,
+    depth: int | None,
+    limit: int | None,
+    levels: bool,
+    form: str,
+    target: str,
+    no_digest: bool,
+    server: ServerOptions,
+    output: Output,
+) -> None:
+    """Show the activities and products that PRODUCT came from, back to the first.
+
+    \b
+    Examples:
+      prod-trace dl2.h5
+      prod-trace lfn:/vo/prod/run1.dl1.h5 --down --format table
+      prod-trace dl2.h5 --format svg -o lineage.svg
+
+    PRODUCT is a file that lies here (found by its content, wherever it was recorded, else by its
+    place), a URL, an LFN, a digest (sha256:…), a product id, a UUID (also an activity's), or a
+    base name that only one product has.
+
+    Repeated steps are one line with their number. A failure is never among them: it has a line of
+    its own, or its line counts it and names the first. "~" marks a link that the server inferred,
+    "?" one that only a product's own metadata claims.
+    """
+    form = "json" if output.as_json else form
+    if limit is not None and form in EXPORTS:
+        raise UsageError(f"--limit cannot be used with --format {form}; use --depth")
+    with connect(server) as client:
+        found, reference = find_product(client, product, read_files=not no_digest)
+        output.note(f"{_called(found)}: found {reference.how} ({found['matched_by']})")
+        if form in EXPORTS:
+            content = client.export(
+                found["id"], export_format=cast(Any, form), direction=direction, depth=depth
+            )
+            write(target, content)
+            return
+        lineage = client.lineage(
+            found["id"], direction=direction, depth=depth, limit=limit, levels=levels or None
+        )
+    write(target, "".join(f"{line}\n" for line in _lines(lineage, form, target, levels, output)))
+    for warning in _warnings(lineage, found, reference):
+        click.echo(f"warning: {warning}", err=True)
+
+
+def find_product(
+    client: "ProvClient", typed: str, *, read_files: bool = True
+) -> "tuple[Resolved, Reference]":
+    """Return what the server knows under what a person typed, and how it was found.
+
+    Raises
+    ------
+    NotFoundError, AmbiguousError
+        Nothing, or more than one thing, answers to it.
+    """
+    tried: list[Reference] = []
+    missing: ProvError = NotFoundError(f"nothing is called {typed!r}")
+    for reference in references(typed, most_bytes=MAX_DIGEST_BYTES if read_files else -1):
+        try:
+            return client.resolve(reference.ref), reference
+        except NotFoundError as error:
+            missing = error
+            tried.append(reference)
+    if len(tried) > 1:
+        sought = "; ".join(f"{reference.ref} ({reference.how})" for reference in tried)
+        raise NotFoundError(f"{missing.message}; looked for {sought}", **missing.details)
+    raise missing
+
+
+def write(target: str, content: str | bytes) -> None:
+    """Write to a file, whole or not at all, or to standard output.
+
+    Raises
+    ------
+    UsageError
+        The file cannot be written.
+    """
+    if target == "-":
+        click.echo(content, nl=False)
+        return
+    data = content.encode() if isinstance(content, str) else content
+    partial = Path(f"{target}.{os.getpid()}.partial")
+    try:
+        partial.write_bytes(data)
+        partial.replace(target)
+    except OSError as error:
+        partial.unlink(missing_ok=True)
+        raise UsageError(f"{target} cannot be written: {error.strerror}") from error
+
+
+def _lines(
+    lineage: "LineageAnswer", form: str, target: str, levels: bool, output: Output
+) -> Iterator[str]:
+    if form == "json":
+        import json
+
+        return iter([json.dumps(lineage, indent=2, ensure_ascii=False)])
+    from .rendering import look_of, render_lineage, render_table
+
+    look = look_of(verbose=output.is_verbose, to_file=target != "-")
+    if form == "tree":
+        return render_lineage(lineage, look, levels=levels)
+    is_terminal = target == "-" and sys.stdout.isatty()
+    style: Literal["csv", "aligned", "tsv"] = "aligned" if is_terminal else "tsv"
+    return render_table(lineage, "csv" if form == "csv" else style, look)
+
+
+def _warnings(lineage: "LineageAnswer", found: "Resolved", reference: Reference) -> Iterator[str]:
+    from .rendering import warnings_of
+
+    focus = next((e for e in lineage["entities"] if e["id"] == found["id"]), None)
+    recorded = focus["digest"] if focus else None
+    is_compared = reference.digest and recorded and recorded.startswith("sha256:")
+    if is_compared and recorded != reference.digest:
+        yield (
+            "the file here is not the one that was recorded at its place: it has "
+            f"{reference.digest}, and the record {recorded}"
+        )
+    yield from warnings_of(lineage)
+
+
+def _called(found: "Resolved") -> str:
+    from .rendering import printable
+
+    return f"{found['kind']} {printable(found['name'] or '')} {found['id']}"
+
+
+if __name__ == "__main__":
+    main()
