@@ -2,6 +2,7 @@
 
 ProvError
 ├── UsageError                   the call itself is wrong
+│   └── AlreadyRunningError      a server of the same state directory runs
 ├── DocumentError                a document cannot be recorded
 │   ├── JsonSyntaxError          it is not JSON (byte offset)
 │   ├── UnrecognisedFormatError  it is none of the formats that we read
@@ -59,6 +60,13 @@ class UsageError(ProvError):
     code = "usage"
     http_status = 400
     exit_code = 2
+
+
+class AlreadyRunningError(UsageError):
+    """A server of the same state directory is running."""
+
+    code = "already_running"
+    http_status = 409
 
 
 class DocumentError(ProvError):
