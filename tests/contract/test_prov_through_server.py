@@ -117,7 +117,7 @@ def test_a_real_run_comes_out_equal_in_every_format(
 def test_a_format_that_cannot_express_a_document_says_so(client: ProvClient) -> None:
     bell = rb'{"prefix": {"ex": "http://example.org/"}, "entity": {"ex:e": {"ex:says": "\u0007"}}}'
     document = client.record(bell)["document"]
-    with pytest.raises(UsageError, match="prov-xml.*take prov-json"):
+    with pytest.raises(UsageError, match=r"prov-xml.*take prov-json"):
         client.document(document, as_format="prov-xml")
     assert client.document(document, as_format="prov-json").count(rb'"\u0007"') == 1
 
