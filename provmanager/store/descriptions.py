@@ -116,13 +116,9 @@ def save_activity(session: Session, d: ActivityDescription) -> None:
     for part in _PARTS:
         table = tables.metadata.tables[f"prov.{part}"]
         session.execute(table.delete().where(table.c.activity_description_id == key))
-    ids = dict(
-        session.execute(
-            select(
-                tables.entity_description.c.name, tables.entity_description.c.entity_description_id
-            )
-        ).tuples()
-    )
+    described = tables.entity_description
+    rows = session.execute(select(described.c.name, described.c.entity_description_id))
+    ids = {row.name: row.entity_description_id for row in rows}
     flows = [
         {
             **_values(f),
