@@ -163,14 +163,14 @@ def _product_columns() -> "list[Column]":
 
 
 def _activity_columns() -> "list[Column]":
-    from .rendering import Column, duration, instant, status_column
+    from .rendering import Column, duration_column, instant, status_column
 
     return [
         Column("NAME", lambda r: r["name"]),
         Column("VERSION", lambda r: r["version"]),
         status_column("status"),
         Column("STARTED", lambda r: instant(r["started_at"]), lambda r: r["started_at"]),
-        Column("TOOK", lambda r: duration(r["started_at"], r["ended_at"])),
+        duration_column(),
         Column("HOST", lambda r: r["host"]),
         Column("ID", lambda r: r["id"]),
     ]

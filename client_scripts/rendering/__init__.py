@@ -2,7 +2,7 @@
 
 from .lineage import render_lineage, render_table, warnings_of
 from .receipts import render_item, summarise
-from .table import Column, status_column, write_table
+from .table import Column, duration_column, status_column, write_table
 from .text import Look, counted, duration, instant, look_of, printable, span
 from .tree import render_tree
 
@@ -11,6 +11,7 @@ __all__ = [
     "Look",
     "counted",
     "duration",
+    "duration_column",
     "instant",
     "look_of",
     "printable",

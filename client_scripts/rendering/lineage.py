@@ -5,8 +5,8 @@ from typing import Any
 
 from provmanager.model.folding import FAILED, Tree, fold, fold_levels
 
-from .table import Column, Style, status_column, write_table
-from .text import Look, counted, duration, instant, printable
+from .table import Column, Style, duration_column, status_column, write_table
+from .text import Look, counted, instant, printable
 from .tree import render_tree
 
 Lineage = Mapping[str, Any]  # Any: the JSON of GET /v1/lineage
@@ -18,13 +18,14 @@ _MOST_NAMES = 5
 def render_lineage(lineage: Lineage, look: Look, *, levels: bool = False) -> Iterator[str]:
     """Yield the lines of a page: how much there is, the tree of each direction, the levels."""
     both = lineage["direction"] == "both"
-    for direction in ("up", "down") if both else (lineage["direction"],):
+    for i, direction in enumerate(("up", "down") if both else (lineage["direction"],)):
         tree = fold(lineage, direction)
+        yield from [""] * (i > 0)
         yield look.shown(_heading(lineage, tree))
         yield from render_tree(tree, look)
-        yield ""
     if levels:
         nesting = fold_levels(lineage)
+        yield ""
         told = "what ran inside what:" if nesting.rows else "nothing ran inside anything else"
         yield look.paint(f"Levels: {told}", "dim")
         yield from render_tree(nesting, look)
@@ -138,7 +139,7 @@ _COLUMNS = (
     Column("VERSION", lambda r: r.get("version")),
     status_column("status"),
     Column("TIME", lambda r: instant(r["at"]), lambda r: r["at"]),
-    Column("TOOK", lambda r: duration(r.get("started_at"), r.get("ended_at"))),
+    duration_column(),
     Column("WHERE", lambda r: r.get("host") or r.get("location")),
     Column("ID", lambda r: r["id"]),
 )

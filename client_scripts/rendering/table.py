@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from provmanager.model.folding import FAILED
 
-from .text import SIGNS, Look, printable
+from .text import SIGNS, Look, duration, printable, seconds_between
 
 Record = Mapping[str, Any]  # Any: JSON
 Style = Literal["aligned", "tsv", "csv"]
@@ -16,12 +16,23 @@ Style = Literal["aligned", "tsv", "csv"]
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column: its heading, and what it says of a record; `raw` where a machine reads it."""
+    """A column of a table.
+
+    Attributes
+    ----------
+    value : callable
+        What it says of a record to a person.
+    raw : callable or None
+        What it says to a machine, where that differs; `name` is then its heading in CSV.
+    style : callable or None
+        Colour of the cell.
+    """
 
     heading: str
     value: Callable[[Record], object]
     raw: Callable[[Record], object] | None = None
     style: Callable[[Record], str | None] | None = None
+    name: str | None = None
 
 
 def status_column(field: str) -> Column:
@@ -38,6 +49,18 @@ def status_column(field: str) -> Column:
     return Column("STATUS", shown, lambda record: record.get(field), style)
 
 
+def duration_column() -> Column:
+    """Return the column of how long an activity took: words for a person, seconds for a machine."""
+
+    def shown(record: Record) -> str:
+        return duration(record.get("started_at"), record.get("ended_at"))
+
+    def seconds(record: Record) -> float | None:
+        return seconds_between(record.get("started_at"), record.get("ended_at"))
+
+    return Column("TOOK", shown, seconds, name="duration_s")
+
+
 def write_table(
     records: Sequence[Record], columns: Sequence[Column], style: Style, look: Look
 ) -> Iterator[str]:
@@ -48,7 +71,7 @@ def write_table(
         for record in records:
             yield "\t".join(_one_line(_raw(column, record)) for column in columns)
     else:
-        yield _csv_line(column.heading.lower() for column in columns)
+        yield _csv_line(column.name or column.heading.lower() for column in columns)
         for record in records:
             yield _csv_line(_raw(column, record) for column in columns)
 

@@ -90,12 +90,17 @@ def span(first: str | None, last: str | None) -> str:
     return f"{start} … {end[11:] if start[:10] == end[:10] else end}"
 
 
+def seconds_between(first: str | None, last: str | None) -> float | None:
+    """Return the seconds from one instant to another."""
+    if not first or not last:
+        return None
+    return (datetime.fromisoformat(last) - datetime.fromisoformat(first)).total_seconds()
+
+
 def duration(first: str | None, last: str | None) -> str:
     """Return the time between two instants, such as ``3.6 s``, ``4 min 10 s`` or ``2 d 3 h``."""
-    if not first or not last:
-        return ""
-    seconds = (datetime.fromisoformat(last) - datetime.fromisoformat(first)).total_seconds()
-    if seconds < 0:
+    seconds = seconds_between(first, last)
+    if seconds is None or seconds < 0:
         return ""
     if seconds < 60:
         return f"{seconds:.1f} s"

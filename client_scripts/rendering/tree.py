@@ -60,7 +60,9 @@ def _activity(row: Row, look: Look) -> str:
         took = duration(row.record.get("started_at"), row.record.get("ended_at"))
         parts.append(look.paint(took, "dim"))
         parts += [look.paint(f"id {row.ids[0]}", "dim")] if look.verbose else []
-    return "  ".join(part for part in parts if part) + _roles(row) + _again(row, look)
+    # up the tree the role is that of the product above in its making: of little use, often empty
+    roles = "" if row.relation == "generated" and not look.verbose else _roles(row)
+    return "  ".join(part for part in parts if part) + roles + _again(row, look)
 
 
 def _count(row: Row, n: int) -> str:
