@@ -117,8 +117,8 @@ def save_activity(session: Session, d: ActivityDescription) -> None:
         table = tables.metadata.tables[f"prov.{part}"]
         session.execute(table.delete().where(table.c.activity_description_id == key))
     described = tables.entity_description
-    rows = session.execute(select(described.c.name, described.c.entity_description_id))
-    ids = {row.name: row.entity_description_id for row in rows}
+    found = session.execute(select(described.c.name, described.c.entity_description_id))
+    ids = {row.name: row.entity_description_id for row in found}
     flows = [
         {
             **_values(f),
