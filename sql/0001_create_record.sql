@@ -2,10 +2,10 @@
 -- Keys inside are bigint, names outside are UUIDs and IRIs. Applied in schema prov.
 
 CREATE SEQUENCE node_id AS bigint CACHE 1;
-COMMENT ON SEQUENCE node_id IS 'Keys of activities and entities: one sequence, so that both are nodes of the lineage graph';
+COMMENT ON SEQUENCE node_id IS 'Keys of activities and entities: one sequence, so that both are nodes of the lineage graph; and of documents';
 
 CREATE TABLE document (
-    document_id    bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    document_id    bigint PRIMARY KEY DEFAULT nextval('node_id'),
     sha256         bytea NOT NULL UNIQUE CHECK (octet_length(sha256) = 32),
     stored_sha256  bytea NOT NULL CHECK (octet_length(stored_sha256) = 32),
     format         text NOT NULL,
@@ -18,7 +18,7 @@ CREATE TABLE document (
     received_from  text
 );
 COMMENT ON TABLE document IS 'What we were told, verbatim (after redaction of secrets): everything else is derived from it';
-COMMENT ON COLUMN document.document_id IS 'Key inside';
+COMMENT ON COLUMN document.document_id IS 'Key inside, from node_id';
 COMMENT ON COLUMN document.sha256 IS 'SHA-256 of the bytes as received: the same bytes are the same document';
 COMMENT ON COLUMN document.stored_sha256 IS 'SHA-256 of the bytes as stored; differs from sha256 only where secrets were redacted';
 COMMENT ON COLUMN document.format IS 'Detected format, such as ctapipe or prov-json';

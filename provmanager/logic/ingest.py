@@ -112,11 +112,13 @@ def record(
     new, again = _split_known(session, readings)
     for reading in again:
         outcomes[reading.place] = _unchanged(reading)
-    accepted, refused = _check_collisions(session, new)
+    uuids = {c.activity.uuid for r in new for c in r.claims}
+    known = known_store.known_activities(session, uuids) if new else {}
+    accepted, refused = _check_collisions(new, known)
     for reading, reason in refused:
         outcomes[reading.place] = Outcome(reading.source.name, "refused", error=reason)
     if accepted:
-        receipts = _write(session, accepted, policy)
+        receipts = _write(session, accepted, known, policy)
         for reading, receipt in zip(accepted, receipts, strict=True):
             outcomes[reading.place] = Outcome(reading.source.name, "recorded", receipt)
     return [o for o in outcomes if o is not None]
@@ -163,14 +165,11 @@ def _split_known(session: Session, readings: Sequence[_Read]) -> tuple[list[_Rea
 
 
 def _check_collisions(
-    session: Session, readings: Sequence[_Read]
+    readings: Sequence[_Read], known: Mapping[UUID, KnownActivity]
 ) -> tuple[list[_Read], list[tuple[_Read, ProvError]]]:
     """Refuse documents that give a run the UUID of another; the first to come stands."""
-    uuids = {c.activity.uuid for r in readings for c in r.claims}
     held: dict[UUID, tuple[str | None, datetime | None]] = {
-        uuid: (a.name, a.started_at)
-        for uuid, a in known_store.known_activities(session, uuids).items()
-        if not a.is_claim
+        uuid: (a.name, a.started_at) for uuid, a in known.items() if not a.is_claim
     }
     accepted: list[_Read] = []
     refused: list[tuple[_Read, ProvError]] = []
@@ -190,12 +189,17 @@ def _check_collisions(
     return accepted, refused
 
 
-def _write(session: Session, readings: Sequence[_Read], policy: IngestPolicy) -> list[JSONDict]:
+def _write(
+    session: Session,
+    readings: Sequence[_Read],
+    activities: Mapping[UUID, KnownActivity],
+    policy: IngestPolicy,
+) -> list[JSONDict]:
     new_claims: dict[UUID, list[Claim]] = defaultdict(list)
     for reading in readings:
         for claim in reading.claims:
             new_claims[claim.activity.uuid].append(claim)
-    known = known_store.known_activities(session, new_claims)
+    known = {u: a for u, a in activities.items() if u in new_claims}
     related = {r.sha256 for r in readings if _relates_entities(r.document)}
     runs, confirmed = _runs(session, new_claims, known, related)
     documents = {r.sha256: r.document for r in readings}
@@ -218,8 +222,9 @@ def _write(session: Session, readings: Sequence[_Read], policy: IngestPolicy) ->
         )
         for r in readings
     ]
-    ids = document_store.insert(session, rows)
-    batch = Batch(runs, known, documents, dict(ids), confirmed, policy.locations.apply)
+    node_ids = writing.NodeIds(session)
+    ids = document_store.insert(session, rows, node_ids.take(len(rows)))
+    batch = Batch(runs, known, documents, ids, confirmed, node_ids)
     written = record_batch(session, batch, found)
     differing: dict[UUID, list[Contradiction]] = defaultdict(list)
     for contradiction in written.contradictions:

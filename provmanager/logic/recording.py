@@ -1,6 +1,6 @@
 """Writing a resolved batch: rows for runs, entities and relations, in set-based statements."""
 
-from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
@@ -54,7 +54,7 @@ class Batch:
     documents: dict[str, Document]
     document_ids: dict[str, int]
     confirmed: list[tuple[UUID, str, str]]
-    locate: Callable[[str], str]
+    node_ids: writing.NodeIds
 
 
 @dataclass(slots=True)
@@ -122,7 +122,7 @@ class Recorder:
         known = activity_store.ids_of(self._session, stray) if stray else {}
         self._ids |= known
         stray = [u for u in stray if u not in known]
-        ids = writing.allocate_nodes(self._session, len(new) + len(stray))
+        ids = self._batch.node_ids.take(len(new) + len(stray))
         self._ids |= dict(zip([*new, *stray], ids, strict=True))
         self._new_ids = set(ids)
         bare = [Activity(key=str(u), uuid=u) for u in stray]
@@ -204,7 +204,7 @@ class Recorder:
         }
         self._ids |= activity_store.ids_of(self._session, list(wanted)) if wanted else {}
         new = [placeholder(c) for u, c in sorted(wanted.items()) if u not in self._ids]
-        ids = writing.allocate_nodes(self._session, len(new))
+        ids = self._batch.node_ids.take(len(new))
         self._ids |= {a.uuid: i for a, i in zip(new, ids, strict=True)}
         self._new_ids |= set(ids)
         activity_store.insert(self._session, self._activity_rows(new))
@@ -251,9 +251,7 @@ class Recorder:
             self._entities.append(item)
             if not entity_id:
                 new.append(item)
-        for item, entity_id in zip(
-            new, writing.allocate_nodes(self._session, len(new)), strict=True
-        ):
+        for item, entity_id in zip(new, self._batch.node_ids.take(len(new)), strict=True):
             item.entity_id = entity_id
 
     def _write_entities(self) -> None:
@@ -285,7 +283,9 @@ class Recorder:
         roles |= {a.role or "" for d in self._batch.documents.values() for a in d.attributed}
         self._roles = writing.intern_roles(self._session, roles)
         places = {split_location(x) for e in self._entities for x in e.facts.locations}
-        self._places = writing.intern_locations(self._session, places)
+        found = self._found.places
+        new = sorted(place for place in places if place not in found)
+        found |= writing.insert_locations(self._session, new)
 
     def _entity_row(self, e: _Entity) -> dict[str, Any]:
         row = {
@@ -327,7 +327,7 @@ class Recorder:
         return {"entity_id": e.entity_id, **changed}
 
     def _place(self, uri: str) -> int:
-        return self._places[split_location(uri)]
+        return self._found.places[split_location(uri)]
 
     def _write_names(self) -> None:
         identifiers: list[tuple[object, ...]] = []

@@ -21,6 +21,7 @@ from provmanager.formats import read, split_location
 from provmanager.model import Document, InformKind
 from provmanager.model.identity import Act, Identity, Mention, identifying_digests, keys_of, resolve
 from provmanager.store import known as store
+from provmanager.store.writing import find_locations
 
 from .claims import Claim, Run, claims_of, merge
 from .mentions import Spoken, outer_activities, spoken_aside, spoken_by_run
@@ -45,6 +46,8 @@ class Resolution:
         Those of `known` about which everything was resolved anew.
     documents : dict
         Documents that were read again for that, by SHA-256; `claims` are theirs.
+    places : dict
+        Ids of those locations that the record has, by (directory, name).
     """
 
     identities: list[Identity] = field(default_factory=list)
@@ -53,6 +56,7 @@ class Resolution:
     rebuilt: set[int] = field(default_factory=set)
     documents: dict[str, Document] = field(default_factory=dict)
     claims: dict[str, list[Claim]] = field(default_factory=dict)
+    places: dict[tuple[str, str], int] = field(default_factory=dict)
 
 
 def resolve_batch(
@@ -109,7 +113,7 @@ def _parents(session: Session, runs: Mapping[UUID, Run]) -> dict[UUID, set[UUID]
 
 def _resolve_against_known(session: Session, found: Resolution) -> None:
     keys = {k for s in found.spoken.values() for k in keys_of(s.mention)}
-    found.known = _known_by_keys(session, keys)
+    found.known = _known_by_keys(session, keys, found.places)
     standing = [e for i, e in found.known.items() if i not in found.rebuilt]
     mentions = [s.mention for s in found.spoken.values()]
     producers = _producers_in_doubt(mentions, standing)
@@ -129,15 +133,21 @@ def _producers_in_doubt(
     }
 
 
-def _known_by_keys(session: Session, keys: Iterable[Key]) -> dict[int, store.KnownEntity]:
+def _known_by_keys(
+    session: Session, keys: Iterable[Key], places: dict[tuple[str, str], int]
+) -> dict[int, store.KnownEntity]:
+    """Return the entities that have one of `keys`; the locations that are known go to `places`."""
     by_kind: dict[str, list[str]] = defaultdict(list)
     for kind, identifier in keys:
         by_kind[kind].append(identifier)
+    pairs = sorted(set(map(split_location, by_kind["location"])))
+    new = [pair for pair in pairs if pair not in places]
+    places |= find_locations(session, new)
     return store.known_entities(
         session,
         digests=by_kind["digest"],
         product_ids=by_kind["product-id"],
-        locations=map(split_location, by_kind["location"]),
+        location_ids=[places[pair] for pair in pairs if pair in places],
     )
 
 
@@ -242,7 +252,7 @@ def _read_again(
             if mine & keys:
                 keys |= mine
                 found.spoken[item.mention.ref] = item
-        entities = _known_by_keys(session, keys)
+        entities = _known_by_keys(session, keys, found.places)
         if len(keys) == before and set(entities) <= found.rebuilt:
             break
     logger.info(

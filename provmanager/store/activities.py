@@ -64,13 +64,12 @@ def intern(
     """
     found: dict[str, dict[bytes, int]] = {}
     for table, by_digest in contents.items():
-        clean = {k: clean_json(dict(v)) for k, v in by_digest.items()}
         more: dict[str, dict[bytes, Any]] = {}
         if table == "host":
-            more["name"] = {k: _text(v.get("name")) for k, v in clean.items()}
-        found[table], new = intern_contents(session, table, clean, **more)
+            more["name"] = {k: _text(clean_json(v.get("name"))) for k, v in by_digest.items()}
+        found[table], new = intern_contents(session, table, by_digest, **more)
         if table == "environment" and new:
-            _insert_packages(session, {k: clean[k] for k in new}, found[table])
+            _insert_packages(session, {k: clean_json(by_digest[k]) for k in new}, found[table])
     return found
 
 

@@ -1,7 +1,7 @@
 """Rows of documents: what we were told, verbatim."""
 
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from sqlalchemy import text
@@ -9,7 +9,6 @@ from sqlalchemy.orm import Session
 
 from provmanager.model import Statement
 
-from .known import known_documents
 from .writing import copy_rows
 
 _LEVEL = 3  # a third of level 6's time for a tenth more bytes, on records of 5 to 20 kB
@@ -28,15 +27,18 @@ class NewDocument(NamedTuple):
     received_from: str | None
 
 
-def insert(session: Session, documents: Sequence[NewDocument]) -> Mapping[str, int]:
-    """Store `documents` and return their ids by SHA-256 (hexadecimal)."""
+def insert(
+    session: Session, documents: Sequence[NewDocument], ids: Sequence[int]
+) -> dict[str, int]:
+    """Store `documents` under `ids` and return these by SHA-256 (hexadecimal)."""
     copy_rows(
         session,
         "document",
-        ("sha256", "stored_sha256", "format", "reason", "source_name", "size_bytes", "content",
-         "n_redactions", "received_from"),
+        ("document_id", "sha256", "stored_sha256", "format", "reason", "source_name",
+         "size_bytes", "content", "n_redactions", "received_from"),
         (
             (
+                document_id,
                 bytes.fromhex(d.sha256),
                 bytes.fromhex(d.stored_sha256),
                 d.format,
@@ -47,10 +49,10 @@ def insert(session: Session, documents: Sequence[NewDocument]) -> Mapping[str, i
                 d.n_redactions,
                 d.received_from,
             )
-            for d in documents
+            for document_id, d in zip(ids, documents, strict=True)
         ),
     )  # fmt: skip
-    return known_documents(session, [d.sha256 for d in documents])
+    return {d.sha256: i for d, i in zip(documents, ids, strict=True)}
 
 
 def activities_of(session: Session, sha256: str) -> list[tuple[str, str | None]]:

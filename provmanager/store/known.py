@@ -71,30 +71,35 @@ def known_documents(session: Session, digests: Iterable[str]) -> dict[str, int]:
 
 def known_activities(session: Session, uuids: Iterable[UUID]) -> dict[UUID, KnownActivity]:
     """Return those activities that the record has, by UUID."""
-    uuids = list(uuids)
-    if not uuids:
-        return {}
     rows = session.execute(
         text(
-            "SELECT a.activity_id, a.activity_uuid, a.name, a.started_at, a.ended_at, a.is_claim, "
-            "array_agg(d.claim) FILTER (WHERE d.claim IS NOT NULL) AS claims "
-            "FROM prov.activity a LEFT JOIN prov.activity_document d USING (activity_id) "
-            "WHERE a.activity_uuid = ANY(CAST(:u AS uuid[])) GROUP BY a.activity_id"
+            "SELECT activity_id, activity_uuid, name, started_at, ended_at, is_claim "
+            "FROM prov.activity WHERE activity_uuid = ANY(CAST(:u AS uuid[]))"
         ),
         {"u": list(map(str, uuids))},
     )
-    return {
-        row.activity_uuid: KnownActivity(
+    found = {
+        row.activity_id: KnownActivity(
             row.activity_id,
             row.activity_uuid,
             row.name,
             row.started_at,
             row.ended_at,
             row.is_claim,
-            {UUID(str(c)).hex for c in row.claims or ()},
+            set(),
         )
         for row in rows
     }
+    if found:
+        claims = session.execute(
+            text(
+                "SELECT activity_id, claim FROM prov.activity_document WHERE activity_id = ANY(:i)"
+            ),
+            {"i": list(found)},
+        )
+        for activity_id, claim in claims:
+            found[activity_id].claims.add(claim.hex)
+    return {a.uuid: a for a in found.values()}
 
 
 def parents_of(session: Session, uuids: Iterable[UUID]) -> dict[UUID, set[UUID]]:
@@ -123,32 +128,28 @@ def known_entities(
     *,
     digests: Iterable[str] = (),
     product_ids: Iterable[str] = (),
-    locations: Iterable[tuple[str, str]] = (),
+    location_ids: Iterable[int] = (),
 ) -> dict[int, KnownEntity]:
     """Return the entities that have one of these digests, product ids or locations, by id."""
-    sha256 = [d.partition(":")[2] for d in digests if d.startswith("sha256:")]
-    others = [d for d in digests if not d.startswith("sha256:")]
-    names = [*others, *product_ids]
-    places = sorted(set(locations))
-    rows = session.execute(
-        text(
-            "WITH place AS MATERIALIZED ("
-            "  SELECT l.location_id FROM unnest(CAST(:d AS text[]), CAST(:n AS text[])) AS w (d, n)"
-            "  JOIN prov.directory p ON p.uri = w.d"
-            "  JOIN prov.location l ON l.directory_id = p.directory_id AND l.name = w.n"
-            ") SELECT entity_id FROM prov.entity JOIN unnest(CAST(:sha AS bytea[])) s ON sha256 = s"
-            " UNION SELECT entity_id FROM prov.entity JOIN place USING (location_id)"
-            " UNION SELECT entity_id FROM prov.entity_location JOIN place USING (location_id)"
-            " UNION SELECT entity_id FROM prov.entity_identifier"
-            "       JOIN unnest(CAST(:ids AS text[])) i"
-            "       ON md5(identifier) = md5(i) AND identifier = i"
+    digests = list(digests)
+    sha256 = [bytes.fromhex(d[7:]) for d in digests if d.startswith("sha256:")]
+    names = [*(d for d in digests if not d.startswith("sha256:")), *product_ids]
+    places = list(location_ids)
+    parts = [
+        (sha256, "SELECT entity_id FROM prov.entity WHERE sha256 = ANY(:sha)"),
+        (places, "SELECT entity_id FROM prov.entity WHERE location_id = ANY(:places)"),
+        (places, "SELECT entity_id FROM prov.entity_location WHERE location_id = ANY(:places)"),
+        (
+            names,
+            "SELECT entity_id FROM prov.entity_identifier WHERE md5(identifier) = ANY("
+            "SELECT md5(i) FROM unnest(CAST(:names AS text[])) i) AND identifier = ANY(:names)",
         ),
-        {
-            "d": [d for d, _ in places],
-            "n": [n for _, n in places],
-            "sha": [bytes.fromhex(s) for s in sha256],
-            "ids": names,
-        },
+    ]
+    queries = [query for given, query in parts if given]
+    if not queries:
+        return {}
+    rows = session.execute(
+        text(" UNION ".join(queries)), {"sha": sha256, "places": places, "names": names}
     )
     return entities_by_id(session, rows.scalars().all())
 

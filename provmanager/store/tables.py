@@ -27,7 +27,7 @@ JSON_OBJECT = JSONB(none_as_null=True)
 document = Table(
     "document",
     metadata,
-    Column("document_id", BigInteger, Identity(always=True), primary_key=True),
+    Column("document_id", BigInteger, primary_key=True, server_default=node_id.next_value()),
     Column("sha256", LargeBinary, nullable=False),
     Column("stored_sha256", LargeBinary, nullable=False),
     Column("format", Text, nullable=False),

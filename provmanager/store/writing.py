@@ -6,13 +6,15 @@ be resolved and rows copied without conflicts; readers are never blocked.
 
 import io
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, cast
 from uuid import UUID
 
 from sqlalchemy import text
 from sqlalchemy.orm import Session
+
+from provmanager.ids import clean_json
 
 if TYPE_CHECKING:
     import psycopg2.extensions
@@ -66,14 +68,23 @@ def _field(value: object) -> str:
     return json.dumps(value, ensure_ascii=False, allow_nan=False).translate(_ESCAPES)
 
 
-def allocate_nodes(session: Session, n: int) -> list[int]:
-    """Return `n` new ids for activities and entities, ascending."""
-    if not n:
-        return []
-    result = session.execute(
-        text("SELECT nextval('prov.node_id') FROM generate_series(1, :n)"), {"n": n}
-    )
-    return sorted(result.scalars())
+class NodeIds:
+    """New ids for documents, activities and entities; fetched some at a time, gaps are harmless."""
+
+    _SOME = 16
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._ids: list[int] = []
+
+    def take(self, n: int) -> list[int]:
+        """Return `n` new ids, ascending."""
+        if n > len(self._ids):
+            wanted = max(n - len(self._ids), self._SOME)
+            query = text("SELECT nextval('prov.node_id') FROM generate_series(1, :n)")
+            self._ids += sorted(self._session.execute(query, {"n": wanted}).scalars())
+        taken, self._ids = self._ids[:n], self._ids[n:]
+        return taken
 
 
 def intern_roles(session: Session, names: Iterable[str]) -> dict[str, int]:
@@ -93,34 +104,31 @@ def intern_roles(session: Session, names: Iterable[str]) -> dict[str, int]:
     return found
 
 
-def intern_locations(
-    session: Session, uris: Iterable[tuple[str, str]]
+def insert_locations(
+    session: Session, pairs: Sequence[tuple[str, str]]
 ) -> dict[tuple[str, str], int]:
-    """Return the id of each (directory, name), making those that are new."""
-    wanted = sorted(set(uris))
-    if not wanted:
+    """Make locations, (directory, name), that `find_locations` did not find; return their ids."""
+    if not pairs:
         return {}
-    found = find_locations(session, wanted)
-    new = [pair for pair in wanted if pair not in found]
-    if new:
-        directories = _intern_directories(session, {d for d, _ in new})
-        rows = session.execute(
-            text(
-                "INSERT INTO prov.location (directory_id, name) "
-                "SELECT * FROM unnest(CAST(:d AS bigint[]), CAST(:n AS text[])) "
-                "RETURNING location_id, directory_id, name"
-            ),
-            {"d": [directories[d] for d, _ in new], "n": [n for _, n in new]},
-        )
-        uri_of = {i: uri for uri, i in directories.items()}
-        found |= {(uri_of[row.directory_id], row.name): row.location_id for row in rows}
-    return found
+    directories = _intern_directories(session, {d for d, _ in pairs})
+    rows = session.execute(
+        text(
+            "INSERT INTO prov.location (directory_id, name) "
+            "SELECT * FROM unnest(CAST(:d AS bigint[]), CAST(:n AS text[])) "
+            "RETURNING location_id, directory_id, name"
+        ),
+        {"d": [directories[d] for d, _ in pairs], "n": [n for _, n in pairs]},
+    )
+    uri_of = {i: uri for uri, i in directories.items()}
+    return {(uri_of[row.directory_id], row.name): row.location_id for row in rows}
 
 
 def find_locations(
     session: Session, pairs: Sequence[tuple[str, str]]
 ) -> dict[tuple[str, str], int]:
     """Return the id of each (directory, name) that is known."""
+    if not pairs:
+        return {}
     rows = session.execute(
         text(
             "SELECT w.d, w.n, l.location_id "
@@ -150,7 +158,10 @@ def _intern_directories(session: Session, uris: Iterable[str]) -> dict[str, int]
 
 
 def intern_contents(
-    session: Session, table: str, contents: dict[bytes, dict[str, Any]], **more: dict[bytes, Any]
+    session: Session,
+    table: str,
+    contents: Mapping[bytes, Mapping[str, Any]],
+    **more: dict[bytes, Any],
 ) -> tuple[dict[bytes, int], list[bytes]]:
     """Return the id of each JSON content by its SHA-256, and which of them were made anew.
 
@@ -175,7 +186,10 @@ def intern_contents(
     if new:
         columns = [key, "content", *more]
         copy_rows(
-            session, table, columns, ([k, contents[k], *(m[k] for m in more.values())] for k in new)
+            session,
+            table,
+            columns,
+            ([k, clean_json(contents[k]), *(m[k] for m in more.values())] for k in new),
         )
         rows = session.execute(
             text(f"SELECT {key} AS k, {table}_id AS i FROM prov.{table} WHERE {key} = ANY(:k)"),  # noqa: S608
