@@ -32,7 +32,8 @@ def size_bytes(source: Source) -> int:
 def pieces(source: Source) -> Iterator[bytes]:
     """Read a document a piece at a time."""
     if isinstance(source, bytes):
-        yield source
+        for start in range(0, len(source), _CHUNK_BYTES):
+            yield source[start : start + _CHUNK_BYTES]
         return
     try:
         with source.open("rb") as file:

@@ -133,7 +133,7 @@ class ProvClient:
             "POST",
             "/v1/documents",
             query={"name": name or None},
-            body=lambda: source if isinstance(source, bytes) else pieces(source),
+            body=lambda: pieces(source),
             headers=headers,
         )
         return cast(Receipt, answer)

@@ -18,6 +18,7 @@ from provmanager.store.database import open_database
 from . import descriptions, documents, health, lineage, search, tokens
 from .errors import add_error_handlers
 from .intake import Intake
+from .limits import DrainMiddleware
 
 DESCRIPTION = """\
 Provenance of data products: what was run, by whom, on what, and what came of it.
@@ -82,6 +83,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.database = database
     app.state.intake = intake
     add_error_handlers(app)
+    app.add_middleware(DrainMiddleware, limit_bytes=settings.max_request_bytes)
     for module in (health, documents, lineage, search, descriptions, tokens):
         app.include_router(module.router)
     return app

@@ -1,217 +1,197 @@
-"""What a request may bring: documents, streamed to disk, within the limits of the settings.
+"""What a request may bring: documents, taken apart as they arrive, within the operator's limits.
 
 One document is the whole body. Several come as NDJSON (one a line) or as multipart/form-data (one
-a part); they are kept in one temporary file and handed on one at a time.
+a part); of those, only the one that is arriving is held in memory.
 """
 
-import tempfile
-from collections.abc import AsyncIterator, Callable, Iterator
+import asyncio
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
-from typing import IO, Annotated
+from typing import Protocol
 
-from fastapi import Depends, Request
+from fastapi import Request
 from python_multipart import MultipartParser
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import parse_options_header
+from starlette.datastructures import Headers
 from starlette.requests import ClientDisconnect
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from provmanager.config.settings import Settings
 from provmanager.errors import DocumentTooLargeError, UsageError
 
-from .deps import SettingsDep
+NDJSON = "application/x-ndjson"
+MULTIPART = "multipart/form-data"
 
-_IN_MEMORY_BYTES = 4 * 2**20
+_DRAIN_LIMIT_S = 30.0
 
 
 @dataclass(frozen=True, slots=True)
 class ReceivedDocument:
-    """One document as it came."""
+    """One document of several, as it came."""
 
     name: str
-    """Its file name; "" where none was given."""
+    """File name of its part, or ``line N``."""
     data: bytes
     error: DocumentTooLargeError | None = None
     """Why `data` is empty, where the document is larger than the server takes."""
 
 
-@dataclass(frozen=True, slots=True)
-class Delivery:
-    """The documents of a request; iterate over it once, outside the event loop."""
-
-    is_bulk: bool
-    """Whether the answer is a list of results: the body was NDJSON or multipart."""
-    n_documents: int
-    _documents: Callable[[], Iterator[ReceivedDocument]]
-
-    def __iter__(self) -> Iterator[ReceivedDocument]:
-        """Read the documents, one at a time."""
-        return self._documents()
+def brings_many(request: Request) -> bool:
+    """Whether the body holds several documents."""
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    return kind in (NDJSON, MULTIPART)
 
 
-async def receive_delivery(
-    request: Request, settings: SettingsDep, name: str = ""
-) -> AsyncIterator[Delivery]:
-    """Take the body in, and yield what it holds.
+async def read_document(request: Request, settings: Settings) -> bytes:
+    """Return the body, which is one document.
 
     Raises
     ------
     DocumentTooLargeError
-        The one document, or the request as a whole, is larger than the server takes.
+        It is larger than the server takes.
     UsageError
-        It cannot be taken apart.
+        It broke off.
+    """
+    limit = settings.max_document_bytes
+    declared = request.headers.get("content-length", "")
+    if declared.isdecimal() and int(declared) > limit:
+        raise too_large(int(declared), limit)
+    body = bytearray()
+    async for chunk in _chunks(request):
+        body += chunk
+        if len(body) > limit:
+            raise too_large(len(body), limit)
+    return bytes(body)
+
+
+async def read_documents(request: Request, settings: Settings) -> AsyncIterator[ReceivedDocument]:
+    """Yield the documents of an NDJSON or multipart body as they arrive.
+
+    Raises
+    ------
+    DocumentTooLargeError
+        The request is larger than the server takes as a whole, or brings too many.
+    UsageError
+        It cannot be taken apart, or broke off.
     """
     kind, options = parse_options_header(request.headers.get("content-type", ""))
-    if request.headers.get("content-encoding", "identity") != "identity":
+    limit = settings.max_document_bytes
+    splitter: _Splitter = _Lines(limit)
+    if kind.decode("latin-1").lower() == MULTIPART:
+        splitter = _Multipart(limit, options.get(b"boundary", b""))
+    n_bytes = n_documents = 0
+    async for chunk in _chunks(request):
+        n_bytes += len(chunk)
+        if n_bytes > settings.max_request_bytes:
+            raise DocumentTooLargeError(
+                f"the request has more than {settings.max_request_bytes} bytes: send the documents "
+                "in several, or raise PROV_MAX_REQUEST_BYTES on the server",
+                limit=settings.max_request_bytes,
+            )
+        for document in splitter.feed(chunk):
+            n_documents += 1
+            if n_documents > settings.max_documents_per_request:
+                raise _too_many(settings)
+            yield document
+    for document in splitter.finish():
+        if n_documents >= settings.max_documents_per_request:
+            raise _too_many(settings)
+        yield document
+
+
+def too_large(found: int, limit: int) -> DocumentTooLargeError:
+    """Return the error that tells of a document of `found` bytes."""
+    return DocumentTooLargeError(
+        f"the document has {found} bytes or more, the limit is {limit}: send the provenance only, "
+        "not the product; or raise PROV_MAX_DOCUMENT_BYTES on the server",
+        expected=limit,
+        found=found,
+    )
+
+
+def _too_many(settings: Settings) -> DocumentTooLargeError:
+    return DocumentTooLargeError(
+        f"more than {settings.max_documents_per_request} documents in one request; send them in "
+        "several, or raise PROV_MAX_DOCUMENTS_PER_REQUEST on the server",
+        limit=settings.max_documents_per_request,
+    )
+
+
+async def _chunks(request: Request) -> AsyncIterator[bytes]:
+    encoding = request.headers.get("content-encoding", "identity")
+    if encoding != "identity":
         raise UsageError(
-            f"the body is encoded as {request.headers['content-encoding']!r}; send it as it is",
+            f"the body is encoded as {encoding!r}; send it as it is",
             pointer="/header/content-encoding",
         )
-    if kind not in (b"application/x-ndjson", b"multipart/form-data"):
-        yield await _receive_one(request, settings.max_document_bytes, name)
-        return
-    with tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY_BYTES) as file:
-        parts = _Parts(
-            file=file,
-            n_most=settings.max_documents_per_request,
-            longest_bytes=settings.max_document_bytes,
-        )
-        sink: _Lines | _Multipart
-        if kind == b"multipart/form-data":
-            sink = _Multipart(parts, options.get(b"boundary", b""))
-        else:
-            sink = _Lines(parts)
-        limit = settings.max_request_bytes
-        await _stream(request, sink.write, limit, f"one request may bring {limit} bytes")
-        sink.finish()
-        yield Delivery(True, len(parts.spans), parts.read)
-
-
-DeliveryDep = Annotated[Delivery, Depends(receive_delivery, scope="function")]
-"""The documents of the request. Declare the access rule on the route, so that it comes first."""
-
-
-async def _receive_one(request: Request, limit: int, name: str) -> Delivery:
-    body = bytearray()
-    await _stream(request, body.extend, limit, f"one document may have {limit} bytes")
-    document = ReceivedDocument(name, bytes(body))
-    return Delivery(False, 1, lambda: iter([document]))
-
-
-async def _stream(
-    request: Request, write: Callable[[bytes], object], limit: int, rule: str
-) -> None:
-    """Pass the body to `write`; whatever fails, take the rest in, so that the answer arrives.
-
-    A connection that is closed with bytes unread is reset, and the answer lost with it. What is
-    beyond the limit is counted and dropped, and a sender who goes on for ever is cut off.
-    """
-    failure: UsageError | DocumentTooLargeError | None = None
     n_bytes = 0
     try:
         async for chunk in request.stream():
             n_bytes += len(chunk)
-            if failure is None and n_bytes > limit:
-                declared = request.headers.get("content-length", "")
-                found = int(declared) if declared.isdigit() else None
-                size = f"{found} bytes" if found else f"more than {limit} bytes"
-                failure = DocumentTooLargeError(
-                    f"the body has {size}, and {rule} (the operator sets it)",
-                    limit=limit,
-                    found=found,
-                )
-            elif failure is None:
-                try:
-                    write(chunk)
-                except (UsageError, DocumentTooLargeError) as error:
-                    failure = error
-            if n_bytes > 64 * limit:
-                break
+            yield chunk
     except ClientDisconnect as error:
         raise UsageError(f"the body broke off after {n_bytes} bytes", offset=n_bytes) from error
-    if failure is not None:
-        raise failure
 
 
-class _Parts:
-    """Documents one after the other in a file."""
+class _Splitter(Protocol):
+    def feed(self, chunk: bytes) -> Iterator[ReceivedDocument]: ...
 
-    def __init__(self, *, file: IO[bytes], n_most: int, longest_bytes: int) -> None:
-        self._file = file
-        self._n_most = n_most
-        self._longest_bytes = longest_bytes
-        self._start = 0
-        self._size = 0
-        self.spans: list[tuple[str, int, int]] = []
+    def finish(self) -> Iterator[ReceivedDocument]: ...
 
-    def add(self, data: bytes) -> None:
-        """Append to the current document; beyond the limit only its size is kept."""
-        self._size += len(data)
-        if self._size <= self._longest_bytes:
-            self._file.write(data)
 
-    def end(self, name: str) -> None:
-        """Close the current document."""
-        if len(self.spans) >= self._n_most:
-            raise DocumentTooLargeError(
-                f"one request may bring {self._n_most} documents (the operator sets it): send "
-                "the rest in another",
-                limit=self._n_most,
-            )
-        self.spans.append((name, self._start, self._size))
-        self._start, self._size = self._file.tell(), 0
+class _Arriving:
+    """The document that is arriving; beyond the limit only its size is kept."""
 
-    @property
-    def is_between(self) -> bool:
-        """Whether nothing of a next document has come."""
-        return self._size == 0
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._data = bytearray()
+        self.size = 0
 
-    def read(self) -> Iterator[ReceivedDocument]:
-        """Read the documents back."""
-        for name, start, size in self.spans:
-            if size > self._longest_bytes:
-                error = DocumentTooLargeError(
-                    f"the document has {size} bytes, and one document may have "
-                    f"{self._longest_bytes} bytes (the operator sets it)",
-                    limit=self._longest_bytes,
-                    found=size,
-                )
-                yield ReceivedDocument(name, b"", error)
-            else:
-                self._file.seek(start)
-                yield ReceivedDocument(name, self._file.read(size))
+    def add(self, piece: bytes) -> None:
+        self.size += len(piece)
+        if self.size <= self._limit:
+            self._data += piece
+        else:
+            self._data.clear()
+
+    def end(self, name: str) -> ReceivedDocument:
+        error = too_large(self.size, self._limit) if self.size > self._limit else None
+        document = ReceivedDocument(name, bytes(self._data), error)
+        self._data.clear()
+        self.size = 0
+        return document
 
 
 class _Lines:
-    """Splits NDJSON; a document's name is ``line N``. Empty lines are passed over."""
+    """NDJSON; a document's name is ``line N``. Blank lines are passed over."""
 
-    def __init__(self, parts: _Parts) -> None:
-        self._parts = parts
+    def __init__(self, limit: int) -> None:
+        self._arriving = _Arriving(limit)
         self._n_lines = 0
 
-    def write(self, chunk: bytes) -> None:
+    def feed(self, chunk: bytes) -> Iterator[ReceivedDocument]:
         *whole, rest = chunk.split(b"\n")
-        for line in whole:
-            self._parts.add(line.rstrip(b"\r") if self._parts.is_between else line)
-            self._end_line()
-        self._parts.add(rest)
+        for piece in whole:
+            self._arriving.add(piece)
+            yield from self.finish()
+        self._arriving.add(rest)
 
-    def _end_line(self) -> None:
+    def finish(self) -> Iterator[ReceivedDocument]:
         self._n_lines += 1
-        if not self._parts.is_between:
-            self._parts.end(f"line {self._n_lines}")
-
-    def finish(self) -> None:
-        self._end_line()
+        document = self._arriving.end(f"line {self._n_lines}")
+        if document.error is not None or document.data.strip():
+            yield document
 
 
 class _Multipart:
-    """Splits multipart/form-data (RFC 7578); a document's name is its part's file name."""
+    """multipart/form-data (RFC 7578); a document's name is its part's file name."""
 
-    def __init__(self, parts: _Parts, boundary: bytes) -> None:
+    def __init__(self, limit: int, boundary: bytes) -> None:
         if not boundary:
-            raise UsageError(
-                "multipart/form-data without a boundary", pointer="/header/content-type"
-            )
-        self._parts = parts
+            raise UsageError("multipart without a boundary", pointer="/header/content-type")
+        self._arriving = _Arriving(limit)
+        self._ready: list[ReceivedDocument] = []
         self._field = b""
         self._value = b""
         self._name = ""
@@ -229,18 +209,18 @@ class _Multipart:
             },
         )
 
-    def write(self, chunk: bytes) -> None:
+    def feed(self, chunk: bytes) -> Iterator[ReceivedDocument]:
         try:
             self._parser.write(chunk)
         except FormParserError as error:
-            raise UsageError(
-                f"the multipart body cannot be taken apart: {error}",
-                offset=getattr(error, "offset", None),
-            ) from error
+            raise UsageError(f"the multipart body cannot be taken apart: {error}") from error
+        ready, self._ready = self._ready, []
+        yield from ready
 
-    def finish(self) -> None:
+    def finish(self) -> Iterator[ReceivedDocument]:
         if not self._is_whole:
             raise UsageError("the multipart body broke off before its last boundary")
+        yield from ()
 
     def _begin_part(self) -> None:
         self._name = ""
@@ -259,10 +239,57 @@ class _Multipart:
         self._field = self._value = b""
 
     def _add_data(self, data: bytes, start: int, end: int) -> None:
-        self._parts.add(data[start:end])
+        self._arriving.add(data[start:end])
 
     def _end_part(self) -> None:
-        self._parts.end(self._name)
+        self._ready.append(self._arriving.end(self._name))
 
     def _end(self) -> None:
         self._is_whole = True
+
+
+class DrainMiddleware:
+    """Takes in what is left of a body before an early answer is sent.
+
+    A connection that is closed with bytes unread is reset, and the answer ("too large", "no
+    token") may be lost with it: the sender would see a broken connection and try again.
+    """
+
+    def __init__(self, app: ASGIApp, *, limit_bytes: int) -> None:
+        self._app = app
+        self._limit_bytes = limit_bytes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        # Who asks for leave first (Expect: 100-continue) and was not given it sends no body.
+        is_sent = Headers(scope=scope).get("expect", "").lower() != "100-continue"
+        is_open = True
+
+        async def watched_receive() -> Message:
+            nonlocal is_open, is_sent
+            is_sent = True
+            message = await receive()
+            is_open = message["type"] == "http.request" and message.get("more_body", False)
+            return message
+
+        async def drained_send(message: Message) -> None:
+            if message["type"] == "http.response.start" and is_open and is_sent:
+                await self._drain(watched_receive)
+            await send(message)
+
+        await self._app(scope, watched_receive, drained_send)
+
+    async def _drain(self, receive: Receive) -> None:
+        n_bytes = 0
+        try:
+            async with asyncio.timeout(_DRAIN_LIMIT_S):
+                while n_bytes <= self._limit_bytes:
+                    message = await receive()
+                    n_bytes += len(message.get("body", b""))
+                    if not message.get("more_body", False):
+                        return
+        except TimeoutError:
+            return  # too slow to wait for
