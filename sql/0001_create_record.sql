@@ -149,6 +149,7 @@ CREATE INDEX activity_by_name ON activity (name, started_at);
 CREATE INDEX activity_by_start ON activity (started_at);
 CREATE INDEX activity_by_environment ON activity (environment_id) WHERE environment_id IS NOT NULL;
 CREATE INDEX activity_by_configuration ON activity (configuration_id) WHERE configuration_id IS NOT NULL;
+CREATE INDEX activity_by_iri ON activity (iri) WHERE iri IS NOT NULL;
 CREATE INDEX activity_by_job ON activity ((job ->> 'id')) WHERE job IS NOT NULL;
 CREATE INDEX activity_not_completed ON activity (status, started_at) WHERE status <> 'completed';
 COMMENT ON TABLE activity IS 'Activity (IVOA 2.1): one run of a tool, job or workflow';

@@ -92,18 +92,25 @@ def _candidates(session: Session, ref: str) -> Iterator[tuple[str, Sequence[RowM
         algorithm = digest[1] or _LENGTHS.get(len(digest[2]))
         if algorithm and _LENGTHS.get(len(digest[2])) == algorithm:
             yield "digest", store.entities_by_digest(session, f"{algorithm}:{digest[2].lower()}")
+    is_path = ref.startswith(("/", "lfn:", "file:"))
+    if is_path:
+        yield from _at_location(session, ref)
     yield "product-id", store.entities_by_product_id(session, ref)
     activity = store.activity_by_iri(session, ref)
     if activity is not None:
         yield "activity", [activity]
-    if "/" in ref or ":" in ref:
-        directory, name = split_location(absolute_uri(ref))
-        yield "location", store.entities_by_location(session, directory, name)
-        if ref.startswith("/"):
-            any_host = "*" + directory.removeprefix("file://")
-            yield "location", store.entities_by_location(session, any_host, name)
-    else:
+    if not is_path and ("/" in ref or ":" in ref):
+        yield from _at_location(session, ref)
+    elif not is_path:
         yield "basename", store.entities_by_name(session, ref)
+
+
+def _at_location(session: Session, ref: str) -> Iterator[tuple[str, Sequence[RowMapping]]]:
+    directory, name = split_location(absolute_uri(ref))
+    yield "location", store.entities_by_location(session, directory, name)
+    if ref.startswith("/"):
+        any_host = "*" + directory.removeprefix("file://")
+        yield "location", store.entities_by_location(session, any_host, name)
 
 
 def _only(ref: str, matched_by: str, rows: Sequence[RowMapping]) -> Reference:

@@ -12,6 +12,10 @@ from sqlalchemy.orm import Session
 
 Direction = Literal["up", "down"]
 
+_NESTED_LOOPS = "SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off"
+_ANY_JOIN = "SET LOCAL enable_hashjoin = on; SET LOCAL enable_mergejoin = on"
+"""The walk is only fast by index; the planner cannot know how little a step finds."""
+
 _STEP = {"up": ("source_id", "target_id"), "down": ("target_id", "source_id")}
 
 
@@ -53,11 +57,9 @@ def walk(
     )
     if limit is not None:
         query += f" LIMIT {int(limit)}"
-    session.execute(text("SET LOCAL enable_hashjoin = off"))
-    session.execute(text("SET LOCAL enable_mergejoin = off"))
+    session.execute(text(_NESTED_LOOPS))
     ids = list(session.execute(text(query), {"start": list(start)}).scalars())
-    session.execute(text("SET LOCAL enable_hashjoin = on"))
-    session.execute(text("SET LOCAL enable_mergejoin = on"))
+    session.execute(text(_ANY_JOIN))
     return ids
 
 
