@@ -81,14 +81,21 @@ class Tally:
         self.counts[outcome] += 1
         return {**item, "name": loaded.source.name, "outcome": outcome}
 
-    def failure(self) -> ProvError | None:
-        """Return the error that tells of the whole, if not all went well."""
+    def failure(self, *, briefly: bool = False) -> ProvError | None:
+        """Return the error that tells of the whole, if not all went well.
+
+        Parameters
+        ----------
+        briefly
+            The reasons have been read already.
+        """
         total = sum(self.counts.values())
         refused = self.counts["refused"]
         if refused and refused == total and len({error.code for error in self.refusals}) == 1:
             first = self.refusals[0]
-            more = f" (and {refused - 1} more like it)" if refused > 1 else ""
-            return type(first)(f"{first.message}{more}", **first.details)
+            if refused > 1:
+                return type(first)(f"all {refused} documents were refused ({first.code})")
+            return type(first)("the document was refused") if briefly else first
         if refused:
             return PartlyDoneError(f"{refused} of {total} documents were refused")
         if self.away:

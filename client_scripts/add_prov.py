@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from provmanager.errors import UsageError
+from provmanager.errors import DocumentError, UsageError
 
 from ._cli import Output, ProdCommand, ServerOptions, connect, fail, output_options, server_options
 from ._delivery import BATCH_BYTES, BATCH_DOCUMENTS, Delivery, Item, Limits, Tally, read_here
@@ -69,7 +69,7 @@ def main(
         from .rendering import summarise
 
         output.note(summarise(tally.counts))
-    failure = tally.failure()
+    failure = tally.failure(briefly=sys.stdout.isatty() and not output.as_json)
     if failure:
         fail(click.get_current_context(), failure)
 
@@ -92,6 +92,8 @@ def _drain(spool: "Spool", client: "ProvClient", tally: Tally, output: Output) -
         return
     result = spool.drain(client)
     tally.away = result.error
+    tally.counts.update(recorded=result.recorded, refused=len(result.refused))
+    tally.refusals += [DocumentError("a document that waited was refused")] * len(result.refused)
     output.note(
         f"{waiting} documents waited in {spool.directory}: {result.recorded} recorded, "
         f"{len(result.refused)} refused, {result.left} left"

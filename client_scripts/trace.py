@@ -21,6 +21,15 @@ Direction = Literal["up", "down", "both"]
 EXPORTS = ("prov-json", "prov-n", "prov-xml", "svg")
 FORMATS = ("tree", "table", "csv", "json", *EXPORTS)
 
+_MATCHES = {
+    "uuid": "UUID",
+    "digest": "content",
+    "product-id": "product id",
+    "location": "place",
+    "basename": "base name",
+    "iri": "IRI",
+}
+
 _EPILOG = """\b
 Exit codes: 0 shown, 1 failed, 2 wrong use, 3 not found or ambiguous, 4 not allowed,
 75 the server is away, 130 interrupted.
@@ -88,7 +97,7 @@ def main(
         raise UsageError(f"--limit cannot be used with --format {form}; use --depth")
     with connect(server) as client:
         found, reference = find_product(client, product, read_files=not no_digest)
-        output.note(f"{_called(found)}: found {reference.how} ({found['matched_by']})")
+        output.note(_told(found))
         if form in EXPORTS:
             content = client.export(
                 found["id"], export_format=cast(Any, form), direction=direction, depth=depth
@@ -179,10 +188,12 @@ def _warnings(lineage: "LineageAnswer", found: "Resolved", reference: Reference)
     yield from warnings_of(lineage)
 
 
-def _called(found: "Resolved") -> str:
+def _told(found: "Resolved") -> str:
     from .rendering import printable
 
-    return f"{found['kind']} {printable(found['name'] or '')} {found['id']}"
+    kind = "product" if found["kind"] == "entity" else "activity"
+    how = _MATCHES.get(found["matched_by"], found["matched_by"])
+    return f"{kind} {printable(found['name'] or '')} {found['id']}, found by its {how}"
 
 
 if __name__ == "__main__":
