@@ -110,8 +110,6 @@ def record(
             outcomes[place] = Outcome(source.name, "refused", error=error)
     writing.lock_writers(session)
     new, again = _split_known(session, readings)
-    for reading in again:
-        outcomes[reading.place] = _unchanged(reading)
     uuids = {c.activity.uuid for r in new for c in r.claims}
     known = known_store.known_activities(session, uuids) if new else {}
     accepted, refused = _check_collisions(new, known)
@@ -121,6 +119,12 @@ def record(
         receipts = _write(session, accepted, known, policy)
         for reading, receipt in zip(accepted, receipts, strict=True):
             outcomes[reading.place] = Outcome(reading.source.name, "recorded", receipt)
+    refusals = {reading.sha256: reason for reading, reason in refused}
+    for reading, receipt in zip(again, _unchanged(session, again), strict=True):
+        outcomes[reading.place] = Outcome(reading.source.name, "unchanged", receipt)
+        if reading.sha256 in refusals:  # twice in one batch
+            why = refusals[reading.sha256]
+            outcomes[reading.place] = Outcome(reading.source.name, "refused", error=why)
     return [o for o in outcomes if o is not None]
 
 
@@ -357,15 +361,24 @@ def _activity_outcome(claim: Claim, batch: Batch) -> str:
     return "claimed" if claim.activity.is_claim else "new"
 
 
-def _unchanged(reading: _Read) -> Outcome:
-    document = reading.document
-    receipt: JSONDict = {
-        **_head(reading, "unchanged"),
-        "activities": [
-            {"id": str(a.uuid), "name": a.name, "outcome": "confirmed"} for a in document.activities
-        ],
-        "entities": [],
-        "counts": _counts(document, len(document.entities)),
-        "contradictions": [],
-    }
-    return Outcome(reading.source.name, "unchanged", receipt)
+def _unchanged(session: Session, readings: Sequence[_Read]) -> list[JSONDict]:
+    """Return the receipts of documents that the record has already."""
+    ids = known_store.known_documents(session, [r.sha256 for r in readings]) if readings else {}
+    entities: dict[int, list[JSONDict]] = defaultdict(list)
+    for document_id, uuid, name in document_store.entities_of(session, sorted(ids.values())):
+        entities[document_id].append(
+            {"id": str(uuid), "name": name, "outcome": "confirmed", "rule": "same-document"}
+        )
+    return [
+        {
+            **_head(reading, "unchanged"),
+            "activities": [
+                {"id": str(a.uuid), "name": a.name, "outcome": "confirmed"}
+                for a in reading.document.activities
+            ],
+            "entities": (mine := entities[ids.get(reading.sha256, 0)]),
+            "counts": _counts(reading.document, len(mine)),
+            "contradictions": [],
+        }
+        for reading in readings
+    ]

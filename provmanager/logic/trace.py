@@ -268,7 +268,7 @@ def summary(
         generated_by=reach.of("down"),
     )
     rows = store.summary(session, activity_ids=nodes, entity_ids=entity_ids, focus=focus.key)
-    boxes, arrows = _boxes(rows, focus)
+    boxes, arrows = _boxes(rows)
     n_activities = sum(b["count"] for b in boxes if b["kind"] == "activity")
     return {
         "focus": focus.to_wire(),
@@ -288,7 +288,7 @@ def summary(
 
 
 def _boxes(
-    rows: Mapping[str, Sequence[Row]], focus: Reference
+    rows: Mapping[str, Sequence[Row]],
 ) -> tuple[list[JSONDict], list[JSONDict]]:
     ids: dict[tuple[object, ...], str] = {}
     boxes: list[JSONDict] = []
@@ -315,7 +315,7 @@ def _boxes(
             {
                 "id": ids[key],
                 "kind": "product",
-                "name": focus.name if row["is_focus"] else f"*{row['extension']}",
+                "name": row["example"] if row["n"] == 1 else f"*{row['extension']}",
                 "count": row["n"],
                 "statuses": {},
                 "versions": [],

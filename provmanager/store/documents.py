@@ -3,6 +3,7 @@
 import zlib
 from collections.abc import Sequence
 from typing import NamedTuple
+from uuid import UUID
 
 from sqlalchemy import text
 from sqlalchemy.orm import Session
@@ -55,17 +56,27 @@ def insert(
     return {d.sha256: i for d, i in zip(documents, ids, strict=True)}
 
 
-def activities_of(session: Session, sha256: str) -> list[tuple[str, str | None]]:
-    """Return (UUID, name) of the activities that a document told of."""
+def entities_of(
+    session: Session, document_ids: Sequence[int]
+) -> list[tuple[int, UUID, str | None]]:
+    """Return (document_id, UUID, name) of the entities that documents' activities touched."""
+    if not document_ids:
+        return []
     rows = session.execute(
         text(
-            "SELECT a.activity_uuid, a.name FROM prov.document d "
-            "JOIN prov.activity_document USING (document_id) "
-            "JOIN prov.activity a USING (activity_id) WHERE d.sha256 = :d ORDER BY 1"
+            "WITH act AS (SELECT document_id, activity_id FROM prov.activity_document "
+            "WHERE document_id = ANY(:i)), touched AS ("
+            "SELECT document_id, entity_id FROM act JOIN prov.used USING (activity_id) UNION "
+            "SELECT document_id, entity_id FROM act JOIN prov.entity ON generated_by = activity_id "
+            "UNION SELECT document_id, entity_id FROM prov.entity_document "
+            "WHERE document_id = ANY(:i)) "
+            "SELECT t.document_id, e.entity_uuid, coalesce(e.name, l.name) FROM touched t "
+            "JOIN prov.entity e USING (entity_id) LEFT JOIN prov.location l USING (location_id) "
+            "ORDER BY 1, 3, 2"
         ),
-        {"d": bytes.fromhex(sha256)},
+        {"i": list(document_ids)},
     )
-    return [(str(row.activity_uuid), row.name) for row in rows]
+    return [(row[0], row[1], row[2]) for row in rows]
 
 
 def find(session: Session, sha256: str) -> tuple[int, str] | None:

@@ -189,7 +189,7 @@ WITH act AS MATERIALIZED (
     FROM prov.activity WHERE activity_id = ANY(CAST(:ids AS bigint[]))
 ), ent AS MATERIALIZED (
     SELECT e.entity_id, e.generated_by, e.entity_id = :focus AS is_focus,
-           g.name AS generator, {_EXTENSION} AS extension,
+           g.name AS generator, {_EXTENSION} AS extension, coalesce(e.name, l.name) AS name,
            coalesce(e.generated_at, g.ended_at) AS at
     FROM prov.entity e LEFT JOIN prov.location l USING (location_id)
     LEFT JOIN prov.activity g ON g.activity_id = e.generated_by
@@ -219,7 +219,7 @@ def summary(
         "min(started_at) AS first_at, max(coalesce(ended_at, started_at)) AS last_at "
         "FROM act a GROUP BY 1, 2 ORDER BY 1, 2",
         "products": f"SELECT {product}, count(*) AS n, min(at) AS first_at, max(at) AS last_at, "  # noqa: S608
-        "min(e.entity_id) AS example FROM ent e GROUP BY 1, 2, 3 ORDER BY 1, 2, 3",
+        "min(e.name) AS example FROM ent e GROUP BY 1, 2, 3 ORDER BY 1, 2, 3",
         "used": f"SELECT {product}, a.name, a.activity_id = :focus AS activity_is_focus, "  # noqa: S608
         "count(*) AS n, array_agg(DISTINCT r.name) AS roles "
         "FROM act a JOIN prov.used u USING (activity_id) JOIN ent e USING (entity_id) "
