@@ -19,9 +19,10 @@ from provmanager.store.known import KnownActivity
 
 from .claims import Claim, Contradiction, Run, check_collision, claims_of, merge
 from .mentions import LocationPolicy
-from .recording import Batch, Written, record_batch
+from .recording import Written, record_batch
 from .redaction import RedactionPolicy, load_policy
 from .resolution import resolve_batch
+from .runs import Batch
 
 
 @dataclass(frozen=True, slots=True)

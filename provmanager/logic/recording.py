@@ -1,60 +1,32 @@
 """Writing a resolved batch: rows for runs, entities and relations, in set-based statements."""
 
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
-import orjson
 from sqlalchemy.orm import Session
 
 from provmanager.formats import split_location
-from provmanager.ids import clean_json, digest_of
-from provmanager.model import Activity, Document, InformKind
+from provmanager.model import InformKind
 from provmanager.model.identity import Act, Identity
 from provmanager.store import activities as activity_store
 from provmanager.store import entities as entity_store
 from provmanager.store import relations as relation_store
 from provmanager.store import writing
-from provmanager.store.known import KnownActivity, KnownEntity
+from provmanager.store.known import KnownEntity
 
 from .assembly import (
     EntityFacts,
-    activity_columns,
     entity_facts,
     join_columns,
-    placeholder,
-    shape_of,
 )
-from .claims import Contradiction, Run, agents_of
+from .claims import Contradiction, agents_of
 from .mentions import Spoken
 from .resolution import Resolution, known_in
+from .runs import Batch, RunWriter
 
 STATED, PRODUCER_CLAIM = "stated", "producer-claim"
-
-
-@dataclass(slots=True)
-class Batch:
-    """What is to be written.
-
-    Attributes
-    ----------
-    runs : dict
-        Activities that are new or told of in new words, whole.
-    known : dict
-        Those activities of the batch that the record has.
-    documents : dict
-        New documents, by SHA-256; `document_ids` has theirs.
-    confirmed : list of (UUID, SHA-256, claim digest)
-        Claims that say nothing new.
-    """
-
-    runs: dict[UUID, Run]
-    known: dict[UUID, KnownActivity]
-    documents: dict[str, Document]
-    document_ids: dict[str, int]
-    confirmed: list[tuple[UUID, str, str]]
-    node_ids: writing.NodeIds
 
 
 @dataclass(slots=True)
@@ -89,15 +61,14 @@ class Recorder:
         self._session = session
         self._batch = batch
         self._found = found
-        self._ids: dict[UUID, int] = {u: a.activity_id for u, a in batch.known.items()}
-        self._new_ids: set[int] = set()
+        self._runs = RunWriter(session, batch)
         self._entities: list[_Entity] = []
         self._roles: dict[str, int] = {}
         self._rules = relation_store.LINK_RULES
 
     def write(self) -> Written:
         """Write everything; return what became of each mention."""
-        self._write_activities()
+        self._runs.write()
         self._prepare_entities()
         self._write_placeholders()
         self._write_entities()
@@ -112,118 +83,25 @@ class Recorder:
         entity_store.update_validity(self._session, self._rewritten())
         return written
 
-    # activities ---------------------------------------------------------------------------------
-
-    def _write_activities(self) -> None:
-        runs = self._batch.runs
-        new = [u for u in runs if u not in self._ids]
-        informants = {i for r in runs.values() for c in r.speaking for i, _, _ in c.informed}
-        stray = sorted(informants - set(runs) - set(self._ids), key=str)
-        known = activity_store.ids_of(self._session, stray) if stray else {}
-        self._ids |= known
-        stray = [u for u in stray if u not in known]
-        ids = self._batch.node_ids.take(len(new) + len(stray))
-        self._ids |= dict(zip([*new, *stray], ids, strict=True))
-        self._new_ids = set(ids)
-        bare = [Activity(key=str(u), uuid=u) for u in stray]
-        rows = self._activity_rows([*(runs[u].activity for u in new), *bare])
-        activity_store.insert(self._session, rows)
-        changed = [runs[u].activity for u in runs if self._ids[u] not in self._new_ids]
-        activity_store.update(self._session, self._activity_rows(changed))
-        self._write_claims()
-
-    def _write_claims(self) -> None:
-        ids, documents = self._ids, self._batch.document_ids
-        rows = [
-            (ids[uuid], documents[document], UUID(digest))
-            for uuid, run in self._batch.runs.items()
-            for document, digest in sorted(run.told)
-            if document in documents
-        ]
-        rows += [(ids[u], documents[d], UUID(c)) for u, d, c in self._batch.confirmed]
-        columns = ("activity_id", "document_id", "claim")
-        self._add("activity_document", columns, rows, self._new_ids)
-
-    def _add(
-        self,
-        table: str,
-        columns: Sequence[str],
-        rows: Iterable[tuple[object, ...]],
-        new: Container[object],
-    ) -> None:
-        """COPY the rows of new nodes (the first column), insert those that others lack."""
-        unique = list(dict.fromkeys(rows))
-        writing.copy_rows(self._session, table, columns, [r for r in unique if r[0] in new])
-        old = [r for r in unique if r[0] not in new]
-        relation_store.insert_missing(self._session, table, columns, old)
-
-    def _activity_rows(self, activities: Sequence[Activity]) -> list[dict[str, Any]]:
-        """Return column values; contents that are stored once are interned. (Any: values.)"""
-        contents: dict[str, dict[bytes, dict[str, Any]]] = {
-            "environment": {}, "host": {}, "container": {}, "configuration": {},
-        }  # fmt: skip
-        digest = _DigestCache()
-        rows: list[dict[str, Any]] = []
-        flats: list[dict[str, Any] | None] = []
-        for a in activities:
-            row: dict[str, Any] = {"activity_id": self._ids[a.uuid], "activity_uuid": a.uuid}
-            row |= activity_columns(a)
-            for table in ("environment", "host", "container"):
-                content = getattr(a, table)
-                if content:
-                    key = digest.of(content)
-                    contents[table].setdefault(key, content)
-                    row[f"{table}_id"] = key
-            flat = None
-            if a.configuration:
-                shape, flat = shape_of(a)
-                row["configuration_id"] = digest.of(shape)
-                contents["configuration"].setdefault(row["configuration_id"], flat)
-            flats.append(flat)
-            rows.append(row)
-        interned = activity_store.intern(self._session, contents)
-        templates = activity_store.templates(self._session, interned["configuration"].values())
-        for row, flat in zip(rows, flats, strict=True):
-            for table, ids in interned.items():
-                row[f"{table}_id"] = ids.get(row.get(f"{table}_id", b""))
-            row["overrides"] = None
-            if flat is not None:
-                held = templates[row["configuration_id"]]
-                clean = clean_json(flat)
-                row["overrides"] = {k: v for k, v in clean.items() if held[k] != v} or None
-        return rows
-
     def _write_placeholders(self) -> None:
-        """Make the activities that only metadata names, where nothing better is known."""
-        wanted = {
-            c.uuid: c
-            for e in self._entities
-            if e.identity.producer is None
-            for c in e.facts.claims
-            if c.uuid not in self._ids
-        }
-        self._ids |= activity_store.ids_of(self._session, list(wanted)) if wanted else {}
-        new = [placeholder(c) for u, c in sorted(wanted.items()) if u not in self._ids]
-        ids = self._batch.node_ids.take(len(new))
-        self._ids |= {a.uuid: i for a, i in zip(new, ids, strict=True)}
-        self._new_ids |= set(ids)
-        activity_store.insert(self._session, self._activity_rows(new))
-        claims = {c.uuid for e in self._entities for c in e.facts.claims}
-        known = [self._ids[u] for u in claims if u in self._ids]
-        only_claimed = activity_store.only_claimed(self._session, known) if known else set()
+        """Settle what generated each entity, by statement or else by claim."""
+        unstated = [e for e in self._entities if e.identity.producer is None]
+        claims = {c.uuid: c for e in unstated for c in e.facts.claims}
+        only_claimed = self._runs.write_placeholders(claims)
         for e in self._entities:
             e.generated_by = self._generator(e, only_claimed)
 
     def _generator(self, e: _Entity, only_claimed: set[int]) -> int | None:
+        ids = self._runs.ids
         producer = e.identity.producer
         if producer is not None and producer.activity is not None:
-            return self._ids[producer.activity]
-        claimed = [self._ids[c.uuid] for c in e.facts.claims if c.uuid in self._ids]
-        standing = [i for i in claimed if i in only_claimed]
+            return ids[producer.activity]
+        standing = [
+            (str(c.uuid), ids[c.uuid]) for c in e.facts.claims if ids[c.uuid] in only_claimed
+        ]
         if e.held and not e.is_rebuilt and e.held.claimed_by:
-            standing.append(e.held.row["generated_by"])
-        by_id = {i: str(u) for u, i in self._ids.items() if i in standing}
-        return min(standing, key=lambda i: by_id.get(i, ""), default=None)
+            standing.append((str(e.held.claimed_by), e.held.row["generated_by"]))
+        return min(standing)[1] if standing else None
 
     # entities -----------------------------------------------------------------------------------
 
@@ -231,8 +109,7 @@ class Recorder:
         found = self._found
         standing = {e.uuid: i for i, e in found.known.items() if i in found.rebuilt}
         actors = {m.activity for i in found.identities for m in i.mentions if m.activity}
-        others = sorted(actors - set(self._ids), key=str)
-        self._ids |= activity_store.ids_of(self._session, others) if others else {}
+        self._runs.find(sorted(actors, key=str))
         new: list[_Entity] = []
         for identity in found.identities:
             spoken = [found.spoken[m.ref] for m in identity.mentions if m.stands_for is None]
@@ -351,9 +228,19 @@ class Recorder:
                 if s.mention.act is Act.MENTIONED and s.document in self._batch.document_ids
             ]
         new = {e.entity_id for e in self._entities if e.held is None}
-        self._add("entity_identifier", ("entity_id", "kind", "identifier"), identifiers, new)
-        self._add("entity_location", ("entity_id", "location_id"), places, new)
-        self._add("entity_document", ("entity_id", "document_id"), aside, new)
+        relation_store.add_rows(
+            self._session,
+            "entity_identifier",
+            ("entity_id", "kind", "identifier"),
+            identifiers,
+            new,
+        )
+        relation_store.add_rows(
+            self._session, "entity_location", ("entity_id", "location_id"), places, new
+        )
+        relation_store.add_rows(
+            self._session, "entity_document", ("entity_id", "document_id"), aside, new
+        )
 
     def _successors(self, gone: Mapping[int, KnownEntity]) -> dict[int, _Entity]:
         """Return which entity takes the place of each that is no more: the best namesake."""
@@ -383,7 +270,7 @@ class Recorder:
                 m = s.mention
                 if m.activity is None:
                     continue
-                activity_id, role_id = self._ids[m.activity], self._roles[s.role or ""]
+                activity_id, role_id = self._runs.ids[m.activity], self._roles[s.role or ""]
                 if m.act is Act.USED:
                     rule = self._rules[e.identity.rules[m.ref]]
                     used.setdefault(
@@ -396,14 +283,13 @@ class Recorder:
                         generated.add((e.entity_id, activity_id, role_id, reason))
             if e.identity.producer is None:
                 generated |= {
-                    (e.entity_id, self._ids[c.uuid], self._roles[""], PRODUCER_CLAIM)
+                    (e.entity_id, self._runs.ids[c.uuid], self._roles[""], PRODUCER_CLAIM)
                     for c in e.facts.claims
-                    if c.uuid in self._ids
+                    if c.uuid in self._runs.ids
                 }
         columns = ("activity_id", "entity_id", "used_at", "role_id", "link_rule_id")
-        told_anew = [i for u in self._batch.runs if (i := self._ids[u]) not in self._new_ids]
-        relation_store.forget_uses(self._session, told_anew)
-        self._add("used", columns, used.values(), self._new_ids)
+        relation_store.forget_uses(self._session, self._runs.retold)
+        relation_store.add_rows(self._session, "used", columns, used.values(), self._runs.new)
         relation_store.insert_missing(
             self._session,
             "generation_claim",
@@ -425,8 +311,8 @@ class Recorder:
         session, batch = self._session, self._batch
         informed = [
             (
-                self._ids[uuid],
-                self._ids[informant],
+                self._runs.ids[uuid],
+                self._runs.ids[informant],
                 kind.value,
                 self._rules.get(rule, self._rules[STATED]),
             )
@@ -453,7 +339,7 @@ class Recorder:
         )
         relation_store.write_associations(
             session,
-            {self._ids[uuid]: agents_of(run) for uuid, run in batch.runs.items()},
+            {self._runs.ids[uuid]: agents_of(run) for uuid, run in batch.runs.items()},
             self._roles,
         )
 
@@ -478,20 +364,20 @@ class Recorder:
         session = self._session
         producers = {e.entity_id: e.generated_by for e in self._entities}
         fresh = {
-            (self._ids[s.mention.activity], producers[e.entity_id])
+            (self._runs.ids[s.mention.activity], producers[e.entity_id])
             for e in self._entities
             for s in e.spoken
             if s.mention.act is Act.USED
-            and s.mention.activity in self._ids
-            and self._ids[s.mention.activity] in self._new_ids
+            and s.mention.activity in self._runs.ids
+            and self._runs.ids[s.mention.activity] in self._runs.new
             and producers[e.entity_id] is not None
         }
         rows = sorted((t, s) for t, s in fresh if s is not None and t != s)
         writing.copy_rows(session, "edge", ("target_id", "source_id"), rows)
         changed = [e.entity_id for e in self._entities if e.held is not None
                    and (e.is_rebuilt or e.generated_by != e.held.row["generated_by"])]  # fmt: skip
-        again = {self._ids[u] for u in self._batch.runs} | {
-            self._ids[s.mention.activity]
+        again = {self._runs.ids[u] for u in self._batch.runs} | {
+            self._runs.ids[s.mention.activity]
             for e in self._entities
             if e.is_rebuilt and self._found.rebuilt
             for s in e.spoken
@@ -499,9 +385,9 @@ class Recorder:
         }
         relation_store.renew_edges(
             session,
-            activity_ids=sorted(again - self._new_ids),
+            activity_ids=sorted(again - self._runs.new),
             entity_ids=sorted({*changed, *self._found.rebuilt}),
-            new_activity_ids=sorted(self._new_ids),
+            new_activity_ids=sorted(self._runs.new),
             informed=any(
                 kind is InformKind.DATA_FLOW
                 for run in self._batch.runs.values()
@@ -548,23 +434,6 @@ class Recorder:
         for run in self._batch.runs.values():
             written.contradictions += run.contradictions
         return written
-
-
-class _DigestCache:
-    """Digests of JSON contents; equal contents are hashed once a batch."""
-
-    def __init__(self) -> None:
-        self._seen: dict[bytes, bytes] = {}
-
-    def of(self, content: Any) -> bytes:  # Any: free-form JSON
-        """Return the SHA-256 of the canonical JSON of `content`."""
-        try:
-            text = orjson.dumps(content, option=orjson.OPT_SORT_KEYS)
-        except TypeError:  # integers beyond 64 bits, lone surrogates
-            return bytes.fromhex(digest_of(content))
-        if text not in self._seen:
-            self._seen[text] = bytes.fromhex(digest_of(content))
-        return self._seen[text]
 
 
 def _second_producer(e: _Entity, other: UUID | None) -> Contradiction:

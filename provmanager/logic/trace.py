@@ -119,7 +119,6 @@ class _Answer:
         name = {i: str(a["activity_uuid"]) for i, a in self._activities.items()}
         name |= {a["activity_id"]: str(a["activity_uuid"]) for a in self._outer}
         called = {i: str(e["entity_uuid"]) for i, e in self._entities.items()}
-        roots = [e for e in self._entities.values() if e["generated_by"] is None]
         return {
             "focus": self._focus.to_wire(),
             "direction": direction,
@@ -130,54 +129,34 @@ class _Answer:
                 "entities": len(self._entities),
                 "used": len(self._used),
                 "generated": len(generated),
-                "roots": len(roots),
+                "roots": sum(e["generated_by"] is None for e in self._entities.values()),
             },
             "activities": [
                 *(_activity(a, depths.get(i)) for i, a in self._activities.items()),
                 *(_activity(a, None) for a in self._outer),
             ],
             "entities": [_entity(e, depths.get(i)) for i, e in self._entities.items()],
-            "used": [
-                {
-                    "activity": name[u["activity_id"]],
-                    "entity": called[u["entity_id"]],
-                    "role": u["role"] or None,
-                    "rule": u["rule"],
-                    "basis": u["basis"],
-                }
-                for u in self._used
-            ],
-            "generated": [
-                {
-                    "entity": str(e["entity_uuid"]),
-                    "activity": name[e["generator_id"]],
-                    "role": e["role"] or None,
-                    "rule": e["rule"],
-                    "basis": e["basis"],
-                }
-                for e in generated
-            ],
-            "derived": [
-                {
-                    "derived": called[x["later"]],
-                    "source": called[x["earlier"]],
-                    "rule": x["rule"],
-                    "basis": x["basis"],
-                }
-                for x in self._links
-                if x["link"] == "derived"
-            ],
-            "members": [
-                {"collection": called[x["later"]], "member": called[x["earlier"]]}
-                for x in self._links
-                if x["link"] == "member"
-            ],
+            "used": [_flow(u, name[u["activity_id"]], called[u["entity_id"]]) for u in self._used],
+            "generated": [_flow(e, name[e["generator_id"]], called[e["entity_id"]])
+                          for e in generated],
+            **self._entity_links(called),
             "parts": [
                 {"activity": name[p["informed_id"]], "part_of": name[p["informant_id"]]}
                 for p in self._parts
                 if p["informed_id"] in name and p["informant_id"] in name
             ],
-        }
+        }  # fmt: skip
+
+    def _entity_links(self, called: Mapping[int, str]) -> JSONDict:
+        links: JSONDict = {"derived": [], "members": []}
+        for x in self._links:
+            later, earlier = called[x["later"]], called[x["earlier"]]
+            if x["link"] == "member":
+                links["members"].append({"collection": later, "member": earlier})
+            else:
+                rule = {"rule": x["rule"], "basis": x["basis"]}
+                links["derived"].append({"derived": later, "source": earlier, **rule})
+        return links
 
     def _depths(self) -> dict[int, int]:
         """Return the distance of each node from the focus, in activities."""
@@ -202,6 +181,16 @@ class _Answer:
                     depths[other] = depths[node] + step
                     (queue.append if step else queue.appendleft)(other)
         return depths
+
+
+def _flow(row: Row, activity: str, entity: str) -> JSONDict:
+    return {
+        "activity": activity,
+        "entity": entity,
+        "role": row["role"] or None,
+        "rule": row["rule"],
+        "basis": row["basis"],
+    }
 
 
 def _activity(row: Row, depth: int | None) -> JSONDict:

@@ -5,6 +5,7 @@ import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import psycopg2
 from sqlalchemy import Engine, create_engine, exc, text
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.orm import Session, sessionmaker
@@ -133,6 +134,8 @@ def translated_errors() -> Iterator[None]:
         yield
     except exc.TimeoutError as error:  # the pool is exhausted
         raise UnavailableError("the server is busy; try again in a few seconds") from error
+    except psycopg2.OperationalError as error:  # of a connection that is not SQLAlchemy's
+        raise _unreachable(error) from error
     except exc.DBAPIError as error:
         translated = _translate(error)
         if translated is None:
@@ -157,10 +160,14 @@ def _translate(error: exc.DBAPIError) -> UnavailableError | None:
         state is None and isinstance(error, exc.OperationalError | exc.InterfaceError)
     )
     if is_lost or state in _GOES_AWAY or (state or "").startswith("08"):
-        logger.warning("the database is unavailable: %s", error.orig)
-        return DatabaseUnavailableError(
-            "the server cannot reach its database: try again in a few seconds; if it stays so, "
-            "the operator looks at prod-server status and the server's log",
-            sqlstate=state,
-        )
+        return _unreachable(error.orig, sqlstate=state)
     return None
+
+
+def _unreachable(cause: BaseException | None, **details: object) -> DatabaseUnavailableError:
+    logger.warning("the database is unavailable: %s", cause)
+    return DatabaseUnavailableError(
+        "the server cannot reach its database: try again in a few seconds; if it stays so, the "
+        "operator looks at prod-server status and the server's log",
+        **details,
+    )

@@ -181,7 +181,12 @@ def entity_links(session: Session, entity_ids: Sequence[int]) -> list[RowMapping
     return list(rows.mappings())
 
 
-_EXTENSION = r"coalesce(substring(lower(coalesce(e.name, l.name)) from '\.[^/]*$'), '')"
+# The last extension, with the one before it (.dl1.h5, .tar.gz) where that is no number or name:
+# letters, or up to three of them and one digit.
+_EXTENSION = (
+    "coalesce(substring(lower(coalesce(e.name, l.name)) "
+    r"from '((\.[a-z]{1,3}[0-9]|\.[a-z]{2,12})?\.[a-z][a-z0-9]{0,7})$'), '')"
+)
 
 _SUMMARY = f"""
 WITH act AS MATERIALIZED (

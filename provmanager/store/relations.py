@@ -1,6 +1,6 @@
 """Rows of relations, and the lineage edges that follow from them."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 from uuid import UUID
 
@@ -59,6 +59,19 @@ def insert_missing(
             statement.on_conflict_do_nothing(),
             [dict(zip(columns, row, strict=True)) for row in listed],
         )
+
+
+def add_rows(
+    session: Session,
+    table: str,
+    columns: Sequence[str],
+    rows: Iterable[tuple[object, ...]],
+    new: Container[object],
+) -> None:
+    """COPY the rows of new nodes (the first column), insert those that known nodes lack."""
+    unique = list(dict.fromkeys(rows))
+    copy_rows(session, table, columns, [r for r in unique if r[0] in new])
+    insert_missing(session, table, columns, [r for r in unique if r[0] not in new])
 
 
 def forget_uses(session: Session, activity_ids: Sequence[int]) -> None:
