@@ -17,7 +17,7 @@ from ._sources import Loaded, find_sources, load
 if TYPE_CHECKING:
     from provmanager.client import ProvClient, Spool
 
-    from .rendering import Look
+    from .rendering.text import Look
 
 _QUIET_S = 1.0
 
@@ -66,7 +66,7 @@ def main(
         with connect(server) as client:
             tally = _deliver(client, files, _spool() if spool else None, output)
     if sum(tally.counts.values()) != 1:
-        from .rendering import summarise
+        from .rendering.receipts import summarise
 
         output.note(summarise(tally.counts))
     failure = tally.failure(briefly=sys.stdout.isatty() and not output.as_json)
@@ -128,7 +128,7 @@ def _spool() -> "Spool":
 
 def _report(items: Iterable[Item], output: Output) -> None:
     """Write a line an item as it comes; count on stderr where nobody sees the lines."""
-    from .rendering import look_of
+    from .rendering.text import look_of
 
     look = look_of(verbose=output.is_verbose)
     started = time.monotonic()
@@ -151,7 +151,7 @@ def _write(item: Item, output: Output, look: "Look") -> None:
         return
     if output.is_quiet and item["outcome"] != "refused":
         return
-    from .rendering import render_item
+    from .rendering.receipts import render_item
 
     for line in render_item(item, look):
         click.echo(line)

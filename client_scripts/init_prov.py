@@ -88,7 +88,7 @@ def _export(server: ServerOptions, output: Output) -> None:
 
 
 def _lines(items: "list[Any]", output: Output) -> Iterator[str]:  # Any: JSON
-    from .rendering import look_of, printable
+    from .rendering.text import look_of, printable
 
     look = look_of(verbose=output.is_verbose)
     styles = {"new": "good", "changed": "warn", "unchanged": "dim"}

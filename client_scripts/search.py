@@ -13,7 +13,7 @@ from provmanager.errors import UsageError
 from ._cli import Output, ProdCommand, ServerOptions, connect, output_options, server_options
 
 if TYPE_CHECKING:
-    from .rendering import Column
+    from .rendering.table import Column
 
 Record = Mapping[str, Any]  # Any: JSON
 Page = Callable[[int, str | None], Mapping[str, Any]]
@@ -139,7 +139,8 @@ def _write(kind: str, records: list[Record], as_csv: bool, output: Output) -> No
         for record in records:
             click.echo(json.dumps(record, ensure_ascii=False))
         return
-    from .rendering import look_of, write_table
+    from .rendering.table import write_table
+    from .rendering.text import look_of
 
     columns = _product_columns() if kind == "products" else _activity_columns()
     style: Literal["csv", "aligned", "tsv"] = "aligned" if sys.stdout.isatty() else "tsv"
@@ -150,7 +151,8 @@ def _write(kind: str, records: list[Record], as_csv: bool, output: Output) -> No
 
 
 def _product_columns() -> "list[Column]":
-    from .rendering import Column, instant, status_column
+    from .rendering.table import Column, status_column
+    from .rendering.text import instant
 
     return [
         Column("NAME", lambda r: r["name"]),
@@ -163,7 +165,8 @@ def _product_columns() -> "list[Column]":
 
 
 def _activity_columns() -> "list[Column]":
-    from .rendering import Column, duration_column, instant, status_column
+    from .rendering.table import Column, duration_column, status_column
+    from .rendering.text import instant
 
     return [
         Column("NAME", lambda r: r["name"]),

@@ -164,7 +164,8 @@ def _lines(
         import json
 
         return iter([json.dumps(lineage, indent=2, ensure_ascii=False)])
-    from .rendering import look_of, render_lineage, render_table
+    from .rendering.lineage import render_lineage, render_table
+    from .rendering.text import look_of
 
     look = look_of(verbose=output.is_verbose, to_file=target != "-")
     if form == "tree":
@@ -175,7 +176,7 @@ def _lines(
 
 
 def _warnings(lineage: "LineageAnswer", found: "Resolved", reference: Reference) -> Iterator[str]:
-    from .rendering import warnings_of
+    from .rendering.lineage import warnings_of
 
     focus = next((e for e in lineage["entities"] if e["id"] == found["id"]), None)
     recorded = focus["digest"] if focus else None
@@ -189,7 +190,7 @@ def _warnings(lineage: "LineageAnswer", found: "Resolved", reference: Reference)
 
 
 def _told(found: "Resolved") -> str:
-    from .rendering import printable
+    from .rendering.text import printable
 
     kind = "product" if found["kind"] == "entity" else "activity"
     how = _MATCHES.get(found["matched_by"], found["matched_by"])

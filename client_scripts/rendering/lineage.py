@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from provmanager.model.folding import FAILED, Tree, fold, fold_levels
+from provmanager.model.folding import FAILED, Row, Tree, fold, fold_levels
 
 from .table import Column, Style, duration_column, status_column, write_table
 from .text import Look, counted, instant, printable
@@ -97,9 +97,15 @@ def _completeness(lineage: Lineage, tree: Tree) -> str:
     n_roots = sum(row.n_roots for row in roots)
     if not n_roots:
         return "no root among them"
-    names = [printable(name) for row in roots for name in row.names][:_MOST_NAMES]
-    more = f" and {n_roots - len(names)} more" if n_roots > len(names) else ""
+    names = [_of_roots(row) for row in roots[:_MOST_NAMES]]
+    n_left = n_roots - sum(row.n_roots for row in roots[:_MOST_NAMES])
+    more = f" and {n_left} more" if n_left else ""
     return f"complete, back to {counted(n_roots, 'root')}: {', '.join(names)}{more}"
+
+
+def _of_roots(row: Row) -> str:
+    first, last = printable(row.names[0]), printable(row.names[-1])
+    return first if row.n_roots == 1 else f"{row.n_roots} × {first} … {last}"
 
 
 def _cut_short(lineage: Lineage) -> str:

@@ -6,9 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from provmanager.model.folding import FAILED
-
-from .text import SIGNS, Look, duration, printable, seconds_between
+from .text import SIGNS, Look, duration, printable, seconds_between, style_of_status
 
 Record = Mapping[str, Any]  # Any: JSON
 Style = Literal["aligned", "tsv", "csv"]
@@ -44,7 +42,7 @@ def status_column(field: str) -> Column:
 
     def style(record: Record) -> str | None:
         word = record.get(field)
-        return "bad" if word in FAILED else "good" if word == "completed" else None
+        return style_of_status(word) if word else None
 
     return Column("STATUS", shown, lambda record: record.get(field), style)
 

@@ -68,6 +68,11 @@ def look_of(*, verbose: bool = False, to_file: bool = False) -> Look:
     )
 
 
+def style_of_status(word: str) -> str:
+    """Return the style in which a status is painted."""
+    return {"completed": "good", "error": "bad", "interrupted": "bad"}.get(word, "warn")
+
+
 def printable(text: str) -> str:
     """Return `text` without what would steer a terminal; names come from anybody's documents."""
     return _CONTROL.sub("\ufffd", text) if _CONTROL.search(text) else text

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from provmanager.model.folding import FAILED, Row, Tree
 
-from .text import SIGNS, Look, counted, duration, instant, printable, span
+from .text import SIGNS, Look, duration, instant, printable, span, style_of_status
 
 MAX_INDENT = 20
 """Levels that are drawn as branches; deeper rows say their depth in numbers."""
@@ -84,9 +84,8 @@ def _statuses(row: Row, look: Look) -> str:
     for word in words:
         number = f"{row.statuses[word]} " if len(words) > 1 or row.statuses[word] > 1 else ""
         number = "" if len(words) == 1 and word not in FAILED else number
-        style = "bad" if word in FAILED else "good" if word == "completed" else "warn"
         text = f"{SIGNS.get(word, '?')} {number}{word}{_exit_code(row, word)}"
-        told.append(look.paint(text, style))
+        told.append(look.paint(text, style_of_status(word)))
     if row.first_failed and len(row.ids) > 1:
         failed = row.first_failed
         at = instant(failed.get("started_at"))
@@ -158,15 +157,3 @@ def _legend(rows: Iterable[Row], look: Look) -> Iterator[str]:
     if notes:
         yield ""
         yield from (look.shown(look.paint(note, "dim")) for note in notes)
-
-
-def failures(rows: Iterable[Row]) -> str:
-    """Return the failures among rows as words, or ""."""
-    found: dict[str, int] = {}
-    for row in rows:
-        for word in FAILED:
-            if not row.is_seen and row.statuses.get(word):
-                found[word] = found.get(word, 0) + row.statuses[word]
-    n = sum(found.values())
-    told = ", ".join(f"{count} {word}" for word, count in sorted(found.items()))
-    return f"{counted(n, 'activity', 'activities')} failed ({told})" if n else ""

@@ -4,14 +4,9 @@ from typing import Any
 
 import pytest
 
-from client_scripts.rendering import (
-    Look,
-    render_item,
-    render_lineage,
-    render_table,
-    summarise,
-    warnings_of,
-)
+from client_scripts.rendering.lineage import render_lineage, render_table, warnings_of
+from client_scripts.rendering.receipts import render_item, summarise
+from client_scripts.rendering.text import Look
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "model"))
 from handmade_lineage import Lineage
@@ -36,15 +31,18 @@ def test_the_heading_counts_and_names_the_roots(chain: Lineage):
     first = next(render_lineage(lineage(chain), PLAIN))
     assert first == (
         "dl2.h5 came from 4 activities and 6 products; "
-        "complete, back to 3 roots: raw0.zst, raw1.zst, raw2.zst"
+        "complete, back to 3 roots: 3 × raw0.zst … raw2.zst"
     )
 
 
 def test_many_roots_are_counted_after_the_first_few():
     made = Lineage("out")
-    made.run("m", "merge", {f"raw{i}.zst": "in" for i in range(40)}, {"out": None})
+    inputs = {f"raw{i}.zst": "in" for i in range(40)} | {f"set{c}.{c}": "set" for c in "abcdef"}
+    made.run("m", "merge", inputs, {"out": None})
     first = next(render_lineage(lineage(made), PLAIN))
-    assert first.endswith("40 roots: raw0.zst, raw1.zst, raw2.zst, raw3.zst, raw4.zst and 35 more")
+    assert first.endswith(
+        "back to 46 roots: 40 × raw0.zst … raw39.zst, seta.a, setb.b, setc.c, setd.d and 2 more"
+    )
 
 
 def test_a_lineage_that_is_cut_is_not_called_complete(chain: Lineage):

@@ -7,16 +7,9 @@ from typing import Any
 
 import pytest
 
-from client_scripts.rendering import (
-    Column,
-    Look,
-    duration,
-    instant,
-    printable,
-    render_tree,
-    span,
-    write_table,
-)
+from client_scripts.rendering.table import Column, write_table
+from client_scripts.rendering.text import Look, duration, instant, printable, span
+from client_scripts.rendering.tree import render_tree
 from provmanager.model.folding import fold
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "model"))
