@@ -2,9 +2,11 @@
 # Without make:  sh examples/demo.sh   and   sh .ci/test
 #
 # PYTHON=…   the Python to make .venv with (3.11 or newer)
+# VENV=…     an environment of your own to use instead, with provmanager[test] in it
 # PYTEST=…   options for pytest, such as PYTEST="-k identity"
 
-export PYTHON
+export PYTHON VENV
+BIN = $(or $(VENV),.venv)/bin
 
 .PHONY: help demo test docs wheel
 
@@ -22,9 +24,9 @@ test:
 
 docs:
 	@sh .ci/venv all
-	@.venv/bin/python docs/commands.py
-	@.venv/bin/python docs/http_api.py
+	@$(BIN)/python docs/commands.py
+	@$(BIN)/python docs/http_api.py
 
 wheel:
 	@sh .ci/venv all
-	@.venv/bin/python -m pip wheel --quiet --no-deps --wheel-dir dist .
+	@$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir dist .

@@ -1,0 +1,69 @@
+#!/bin/sh
+# The main job, end to end: start a server with its embedded database, record the real runs of
+# examples/chain (six runs of ctapipe tools, from simulated events to reconstructed energies), say
+# what such runs are expected to be, and ask where the last product came from.
+#
+#     sh examples/demo.sh        (or: make demo)
+#
+# Does all the set-up that it needs. Again is no harm: the second time changes nothing.
+# Everything lies under .demo/ (or DEMO_DIR); what you keep elsewhere is not touched.
+set -eu
+here=$(cd "$(dirname "$0")/.." && pwd)
+cd "$here"
+sh .ci/venv all
+PATH=$(cd "${VENV:-.venv}/bin" && pwd):$PATH
+export PATH
+
+# A server, token or database of yours is none of the demo's.
+for name in $(env | sed -n 's/^\(PROV_[A-Z_]*\)=.*/\1/p'); do
+    unset "$name"
+done
+
+is_closed() { # whether other accounts cannot enter a folder, or one above it
+    folder=$1
+    while :; do
+        case $(stat -c %A "$folder") in *[xt]) ;; *) return 0 ;; esac
+        [ "$folder" != / ] || return 1
+        folder=$(dirname "$folder")
+    done
+}
+
+demo=${DEMO_DIR:-$here/.demo}
+mkdir -p "$demo"
+demo=$(cd "$demo" && pwd)
+PROV_STATE_DIR=$demo/state
+if [ "$(id -u)" = 0 ] && is_closed "$demo"; then
+    # PostgreSQL does not run as root, and the account that runs it cannot enter this folder.
+    PROV_STATE_DIR=/var/lib/provmanager-demo
+fi
+export PROV_STATE_DIR
+cat >"$demo/env" <<END
+export PROV_STATE_DIR='$PROV_STATE_DIR'
+export PATH='${PATH%%:*}':\$PATH
+END
+
+run() {
+    printf '\n$ %s\n' "$*"
+    "$@"
+}
+
+run prod-server start --background --port 0
+run prod-init-prov examples/ctapipe-descriptions.yaml
+run prod-add-prov examples/chain
+run prod-trace mu_applied.dl2.h5
+run prod-trace mu_applied.dl2.h5 --format svg --output "$demo/lineage.svg"
+
+cat <<END
+
+The lineage as a picture, for a browser:
+
+  $demo/lineage.svg
+
+The server goes on, with its data in $PROV_STATE_DIR. To go on with it:
+
+  . $demo/env
+  prod-trace lst_muons.simtel.zst --down          what came of the raw file
+  prod-search activities --package scikit-learn   what ran with a package
+  prod-add-prov FILE                              record runs of your own
+  prod-server stop                                stop it; the record stays
+END
