@@ -137,8 +137,9 @@ class LineageActivity(TypedDict):
     ended_at: str | None
     host: str | None
     is_claim: bool
-    depth: int
+    depth: int | None
     described: bool
+    contradictions: int
 
 
 class LineageEntity(TypedDict):
@@ -154,8 +155,9 @@ class LineageEntity(TypedDict):
     value: str | None
     generated_by: str | None
     generated_at: str | None
-    depth: int
+    depth: int | None
     is_root: bool
+    contradictions: int
 
 
 class Flow(TypedDict):

@@ -106,6 +106,9 @@ class _Answer:
         uses = store.used(session, list(self._activities))
         self._used = [u for u in uses if u["entity_id"] in self._entities]
         self._links = store.entity_links(session, list(self._entities))
+        self._contradicted = store.contradicted(
+            session, activity_ids=list(self._activities), entity_ids=list(self._entities)
+        )
         self._parts: list[Row] = []
         self._outer: list[Row] = []
         if levels:
@@ -132,10 +135,12 @@ class _Answer:
                 "roots": sum(e["generated_by"] is None for e in self._entities.values()),
             },
             "activities": [
-                *(_activity(a, depths.get(i)) for i, a in self._activities.items()),
-                *(_activity(a, None) for a in self._outer),
+                *(self._told(i, _activity(a, depths.get(i))) for i, a in self._activities.items()),
+                *(self._told(a["activity_id"], _activity(a, None)) for a in self._outer),
             ],
-            "entities": [_entity(e, depths.get(i)) for i, e in self._entities.items()],
+            "entities": [
+                self._told(i, _entity(e, depths.get(i))) for i, e in self._entities.items()
+            ],
             "used": [_flow(u, name[u["activity_id"]], called[u["entity_id"]]) for u in self._used],
             "generated": [_flow(e, name[e["generator_id"]], called[e["entity_id"]])
                           for e in generated],
@@ -157,6 +162,9 @@ class _Answer:
                 rule = {"rule": x["rule"], "basis": x["basis"]}
                 links["derived"].append({"derived": later, "source": earlier, **rule})
         return links
+
+    def _told(self, node: int, record: JSONDict) -> JSONDict:
+        return {**record, "contradictions": self._contradicted.get(node, 0)}
 
     def _depths(self) -> dict[int, int]:
         """Return the distance of each node from the focus, in activities."""

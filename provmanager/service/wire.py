@@ -136,6 +136,8 @@ class LineageActivity(Wire):
     """Whether there is an ActivityDescription for it."""
     depth: int | None
     """Activities between it and the focus, itself included; null: around the flow of data."""
+    contradictions: int
+    """How many; `GET /v1/activities/{id}` lists them."""
 
 
 class LineageEntity(Wire):
@@ -156,6 +158,8 @@ class LineageEntity(Wire):
     is_root: bool
     """No recorded activity generated it."""
     depth: int | None
+    contradictions: int
+    """How many; `GET /v1/entities/{id}` lists them."""
 
 
 class Flow(Wire):

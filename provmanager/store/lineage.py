@@ -71,16 +71,27 @@ def _walk_levels(
     depth: int,
     limit: int | None,
 ) -> list[int]:
+    """Walk a step at a time; `start` is the first. Entities on the way are no step of their own."""
     found, asked = _STEP[direction]
     query = text(
-        f"SELECT DISTINCT {found} FROM prov.edge WHERE {asked} = ANY(CAST(:i AS bigint[]))"  # noqa: S608
+        f"SELECT DISTINCT e.{found}, n.entity_id IS NOT NULL AS is_entity FROM prov.edge e "  # noqa: S608
+        f"LEFT JOIN prov.entity n ON n.entity_id = e.{found} "
+        f"WHERE e.{asked} = ANY(CAST(:i AS bigint[]))"
     )
     seen = dict.fromkeys(start)
     frontier = list(start)
-    for _ in range(depth - 1):
-        reached = session.execute(query, {"i": frontier}).scalars()
-        frontier = [i for i in reached if i not in seen]
-        seen |= dict.fromkeys(frontier)
+    for step in range(depth):
+        beyond: list[int] = []
+        while frontier:
+            rows = session.execute(query, {"i": frontier}).all()
+            fresh = [row for row in rows if row[0] not in seen]
+            entities = [row[0] for row in fresh if row.is_entity]
+            beyond += [row[0] for row in fresh if not row.is_entity]
+            seen |= dict.fromkeys(entities)
+            frontier = entities
+        if step + 1 < depth:
+            frontier = [i for i in dict.fromkeys(beyond) if i not in seen]
+            seen |= dict.fromkeys(frontier)
         if not frontier or (limit is not None and len(seen) >= limit):
             break
     return list(seen)
@@ -166,6 +177,20 @@ def parts(session: Session, activity_ids: Sequence[int]) -> list[RowMapping]:
     return list(rows.mappings())
 
 
+def informed(session: Session, activity_ids: Sequence[int]) -> list[RowMapping]:
+    """Return what passed directly among these activities, without an entity that stands for it."""
+    rows = session.execute(
+        text(
+            "SELECT w.informed_id, w.informant_id, k.name AS rule, k.basis "
+            "FROM prov.was_informed_by w JOIN prov.link_rule k USING (link_rule_id) "
+            "WHERE w.kind = 'data-flow' AND w.informed_id = ANY(:i) AND w.informant_id = ANY(:i) "
+            "ORDER BY 1, 2"
+        ),
+        {"i": list(activity_ids)},
+    )
+    return list(rows.mappings())
+
+
 def entity_links(session: Session, entity_ids: Sequence[int]) -> list[RowMapping]:
     """Return derivations and memberships among these entities."""
     rows = session.execute(
@@ -179,6 +204,24 @@ def entity_links(session: Session, entity_ids: Sequence[int]) -> list[RowMapping
         {"i": list(entity_ids)},
     )
     return list(rows.mappings())
+
+
+def contradicted(
+    session: Session, *, activity_ids: Sequence[int], entity_ids: Sequence[int]
+) -> dict[int, int]:
+    """Return how many contradictions there are of those of these nodes that have any."""
+    rows = session.execute(
+        text(
+            "SELECT a.activity_id AS id, count(*) AS n FROM prov.contradiction c "
+            "JOIN prov.activity a ON a.activity_uuid = c.subject_uuid "
+            "WHERE c.subject_kind = 'activity' AND a.activity_id = ANY(:a) GROUP BY 1 "
+            "UNION ALL SELECT e.entity_id, count(*) FROM prov.contradiction c "
+            "JOIN prov.entity e ON e.entity_uuid = c.subject_uuid "
+            "WHERE c.subject_kind = 'entity' AND e.entity_id = ANY(:e) GROUP BY 1"
+        ),
+        {"a": list(activity_ids), "e": list(entity_ids)},
+    )
+    return {row.id: row.n for row in rows}
 
 
 # The last extension, with the one before it (.dl1.h5, .tar.gz) where that is no number or name:

@@ -375,6 +375,16 @@ def test_failures_are_warned_of(run: Run, client: ProvClient, prov_data: Path):
     assert "✗ error" in result.stdout
 
 
+def test_contradictions_are_warned_of(run: Run, chain: Result, tmp_path: Path):
+    (record,) = json.loads((CHAIN / "05_train_energy.provenance.log").read_text())
+    record["status"], record["exit_code"] = "error", 1
+    (tmp_path / "run.json").write_text(json.dumps([record]))
+    result = run(add_prov.main, tmp_path / "run.json")
+    assert "contradiction: " in result.stdout
+    result = run(trace.main, f"{RUNS}/energy.pkl")
+    assert "warning: 1 record with contradictions: ctapipe-train-energy-regressor" in result.stderr
+
+
 def test_depth_cuts_and_says_so(run: Run, chain: Result):
     result = run(trace.main, DL2, "--depth", 1)
     assert "not complete (depth 1), 2 products with more before" in result.stdout
