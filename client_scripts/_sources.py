@@ -2,6 +2,7 @@
 
 import glob
 import os
+import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from provmanager.errors import DocumentTooLargeError, NotFoundError, ProvError, 
 STDIN = "-"
 
 _PRODUCT_STARTS = (b"\x89HDF\r\n\x1a\n", b"SIMPLE  =", b"\x1f\x8b")
-_TEXT_STARTS = (b"{", b"[", b"<?xml", b"<prov", b"document", b"//")
+_TEXT_START = re.compile(rb"""\{\s*["'}]|\[\s*[{\]]|<\?xml|<prov|document\b|//""")
 _TEXT_SUFFIXES = (".json", ".jsonl", ".ndjson", ".log", ".provn", ".xml", ".provx", ".prov")
 _HEAD_BYTES = 512
 
@@ -151,7 +152,7 @@ def _may_be_provenance(path: Path) -> bool:
     if head.startswith(_PRODUCT_STARTS):
         return not head.startswith(b"\x1f\x8b") or ".fits" in path.name.lower()
     start = head.removeprefix(b"\xef\xbb\xbf").lstrip()
-    return start.startswith(_TEXT_STARTS) or path.suffix.lower() in _TEXT_SUFFIXES
+    return bool(_TEXT_START.match(start)) or path.suffix.lower() in _TEXT_SUFFIXES
 
 
 def _is_double(path: Path, seen: set[tuple[int, int]]) -> bool:

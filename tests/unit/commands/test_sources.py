@@ -28,6 +28,7 @@ def folder(tmp_path: Path) -> Path:
         "a/tool.log": b"INFO nothing",
         "a/image.png": b"\x89PNG\r\n",
         "a/notes.txt": b"some words",
+        "a/engine.txt": b"[2018-08-08 22:44:06Z] starting",
         "a/plain.gz": b"\x1f\x8b...",
         "a/events.fits.gz": b"\x1f\x8b...",
         "a/header.fits": (b"SIMPLE  = T".ljust(80) + b"END").ljust(2880),
