@@ -126,11 +126,13 @@ class Transport:
             headers = {"User-Agent": "provmanager", "Accept": "application/json"}
             if self._token:
                 headers["Authorization"] = f"Bearer {self._token}"
+            verify = parts.scheme == "https"  # reading all certificates takes a while
+            is_here = parts.hostname in _LOOPBACK  # with a transport of ours there is no proxy
             self._client = httpx.Client(
                 headers=headers,
                 timeout=httpx.Timeout(self._timeout_s, connect=min(5.0, self._timeout_s)),
-                verify=parts.scheme == "https",  # reading all certificates takes a while
-                trust_env=parts.hostname not in _LOOPBACK,  # no proxy to ourselves
+                verify=verify,
+                transport=httpx.HTTPTransport(verify=verify) if is_here else None,
             )
         return self._client
 

@@ -186,6 +186,15 @@ class Membership(TypedDict):
     member: str
 
 
+class Communication(TypedDict):
+    """A wasInformedBy: something passed that no entity stands for."""
+
+    activity: str
+    informant: str
+    rule: str
+    basis: Basis
+
+
 class Part(TypedDict):
     """One activity ran inside another."""
 
@@ -207,6 +216,7 @@ class LineageAnswer(TypedDict):
     generated: list[Flow]
     derived: list[Derivation]
     members: list[Membership]
+    informed: list[Communication]
     parts: NotRequired[list[Part]]
 
 

@@ -21,6 +21,7 @@ _DRIVER = "postgresql+psycopg2"
 _TRY_AGAIN = frozenset({"40001", "40P01", "55P03"})  # serialisation, deadlock, lock timeout
 _GOES_AWAY = frozenset({"53300", "53400", "57P01", "57P02", "57P03", "57P05", "25P03"})
 _CANCELLED = "57014"
+_DISK_FULL = "53100"
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,21 +135,35 @@ def translated_errors() -> Iterator[None]:
         yield
     except exc.TimeoutError as error:  # the pool is exhausted
         raise UnavailableError("the server is busy; try again in a few seconds") from error
-    except psycopg2.OperationalError as error:  # of a connection that is not SQLAlchemy's
-        raise _unreachable(error) from error
+    except psycopg2.OperationalError as error:  # on a connection without SQLAlchemy around it
+        translated = _translate(error, is_lost=error.pgcode is None)
+        if translated is None:
+            raise
+        raise translated from error
     except exc.DBAPIError as error:
-        translated = _translate(error)
+        is_lost = error.connection_invalidated or (
+            getattr(error.orig, "pgcode", None) is None
+            and isinstance(error, exc.OperationalError | exc.InterfaceError)
+        )
+        translated = _translate(error.orig, is_lost=is_lost)
         if translated is None:
             raise
         raise translated from error
 
 
-def _translate(error: exc.DBAPIError) -> UnavailableError | None:
-    state = getattr(error.orig, "pgcode", None)
+def _translate(error: BaseException | None, *, is_lost: bool) -> UnavailableError | None:
+    state: str | None = getattr(error, "pgcode", None)
     if state == _CANCELLED:
         return UnavailableError(
             "the database gave up on a statement that took too long: ask for less (a smaller "
             "depth or limit), or try again later",
+            sqlstate=state,
+        )
+    if state == _DISK_FULL:
+        logger.error("the database has no room left: %s", error)
+        return UnavailableError(
+            "the database has no room left on its disk; nothing was changed: the operator makes "
+            "some, then try again",
             sqlstate=state,
         )
     if state in _TRY_AGAIN:
@@ -156,11 +171,8 @@ def _translate(error: exc.DBAPIError) -> UnavailableError | None:
             "another writer was at the same records; nothing was changed: try again",
             sqlstate=state,
         )
-    is_lost = error.connection_invalidated or (
-        state is None and isinstance(error, exc.OperationalError | exc.InterfaceError)
-    )
     if is_lost or state in _GOES_AWAY or (state or "").startswith("08"):
-        return _unreachable(error.orig, sqlstate=state)
+        return _unreachable(error, sqlstate=state)
     return None
 
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import itertools
+import shutil
 import socket
 import tempfile
 import threading
@@ -14,6 +15,7 @@ import psycopg2
 import pytest
 import uvicorn
 from fastapi import FastAPI
+from server_process import ServerProcess
 
 from provmanager.client import ProvClient
 from provmanager.config.settings import Settings, load_settings
@@ -153,3 +155,29 @@ def client(app_url: str, token: str) -> Iterator[ProvClient]:
     """An admin's client of `app`."""
     with ProvClient(app_url, token, timeout_s=60) as connected:
         yield connected
+
+
+@pytest.fixture
+def make_server(open_folder: Path) -> Iterator[Callable[..., ServerProcess]]:
+    """Make a ``prod-server`` (not yet started) with a state directory of its own."""
+    made: list[ServerProcess] = []
+
+    def make(**environ: str) -> ServerProcess:
+        folder = open_folder / f"state-{next(_numbers)}"
+        made.append(ServerProcess(folder, environ))
+        return made[-1]
+
+    yield make
+    for server in made:
+        if server.process is not None:
+            server.end()
+        server.command("stop")
+        shutil.rmtree(server.state_dir, ignore_errors=True)
+
+
+@pytest.fixture
+def server(make_server: Callable[..., ServerProcess]) -> ServerProcess:
+    """A running ``prod-server`` with its embedded database."""
+    made = make_server()
+    made.start()
+    return made
