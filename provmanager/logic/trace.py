@@ -79,10 +79,11 @@ def _reach(
     truncated = False
     ways: Sequence[store.Direction] = ("up", "down") if direction == "both" else (direction,)
     for way in ways:
-        start = (
-            [focus.key] if focus.kind == "activity" else store.start_nodes(session, focus.key, way)
-        )
-        found = store.walk(session, start, way, depth=depth, limit=limit + 1)
+        if focus.kind == "activity":
+            start, steps = [focus.key], depth and depth + 1  # itself is none of those to follow
+        else:
+            start, steps = store.start_nodes(session, focus.key, way), depth
+        found = store.walk(session, start, way, depth=steps, limit=limit + 1)
         truncated = truncated or len(found) > limit
         nodes[way] = found[:limit]
     return _Reach(nodes, truncated)
@@ -106,6 +107,7 @@ class _Answer:
         uses = store.used(session, list(self._activities))
         self._used = [u for u in uses if u["entity_id"] in self._entities]
         self._links = store.entity_links(session, list(self._entities))
+        self._informed = store.informed(session, list(self._activities))
         self._contradicted = store.contradicted(
             session, activity_ids=list(self._activities), entity_ids=list(self._entities)
         )
@@ -116,8 +118,8 @@ class _Answer:
             around = {p["informant_id"] for p in self._parts} - set(self._activities)
             self._outer = store.activities(session, list(around))
 
-    def to_wire(self, *, direction: str, depth: int | None, truncated: bool) -> JSONDict:
-        depths = self._depths()
+    def to_wire(self, *, direction: Direction, depth: int | None, truncated: bool) -> JSONDict:
+        depths = self._depths(direction)
         generated = [e for e in self._entities.values() if e["generator_id"] in self._activities]
         name = {i: str(a["activity_uuid"]) for i, a in self._activities.items()}
         name |= {a["activity_id"]: str(a["activity_uuid"]) for a in self._outer}
@@ -145,6 +147,15 @@ class _Answer:
             "generated": [_flow(e, name[e["generator_id"]], called[e["entity_id"]])
                           for e in generated],
             **self._entity_links(called),
+            "informed": [
+                {
+                    "activity": name[x["informed_id"]],
+                    "informant": name[x["informant_id"]],
+                    "rule": x["rule"],
+                    "basis": x["basis"],
+                }
+                for x in self._informed
+            ],
             "parts": [
                 {"activity": name[p["informed_id"]], "part_of": name[p["informant_id"]]}
                 for p in self._parts
@@ -166,29 +177,47 @@ class _Answer:
     def _told(self, node: int, record: JSONDict) -> JSONDict:
         return {**record, "contradictions": self._contradicted.get(node, 0)}
 
-    def _depths(self) -> dict[int, int]:
-        """Return the distance of each node from the focus, in activities."""
-        near: dict[int, list[int]] = defaultdict(list)
+    def _depths(self, direction: Direction) -> dict[int, int]:
+        """Return the distance of each node from the focus along the flow, in activities."""
+        earlier: dict[int, list[int]] = defaultdict(list)
         for use in self._used:
-            near[use["activity_id"]].append(use["entity_id"])
-            near[use["entity_id"]].append(use["activity_id"])
+            earlier[use["activity_id"]].append(use["entity_id"])
         for entity in self._entities.values():
             if entity["generator_id"] in self._activities:
-                near[entity["entity_id"]].append(entity["generator_id"])
-                near[entity["generator_id"]].append(entity["entity_id"])
+                earlier[entity["entity_id"]].append(entity["generator_id"])
         for link in self._links:
-            near[link["later"]].append(link["earlier"])
-            near[link["earlier"]].append(link["later"])
-        depths = {self._focus.key: 0}
-        queue = deque([self._focus.key])
-        while queue:
-            node = queue.popleft()
-            for other in near[node]:
-                step = 1 if other in self._activities else 0
-                if other not in depths:
-                    depths[other] = depths[node] + step
-                    (queue.append if step else queue.appendleft)(other)
+            earlier[link["later"]].append(link["earlier"])
+        for link in self._informed:
+            earlier[link["informed_id"]].append(link["informant_id"])
+        depths: dict[int, int] = {}
+        if direction != "down":
+            depths |= self._distances(earlier)
+        if direction != "up":
+            depths |= self._distances(_reversed(earlier))
         return depths
+
+    def _distances(self, near: Mapping[int, Sequence[int]]) -> dict[int, int]:
+        distances: dict[int, int] = {}
+        queue = deque([(self._focus.key, 0)])
+        while queue:
+            node, distance = queue.popleft()
+            if node in distances:
+                continue
+            distances[node] = distance
+            for other in near.get(node, ()):
+                if other in self._activities:
+                    queue.append((other, distance + 1))
+                else:
+                    queue.appendleft((other, distance))
+        return distances
+
+
+def _reversed(near: Mapping[int, Sequence[int]]) -> dict[int, list[int]]:
+    found: dict[int, list[int]] = defaultdict(list)
+    for node, others in near.items():
+        for other in others:
+            found[other].append(node)
+    return found
 
 
 def _flow(row: Row, activity: str, entity: str) -> JSONDict:

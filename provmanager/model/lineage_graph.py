@@ -47,7 +47,7 @@ class LineageGraph:
 
     @classmethod
     def of_flow(cls, lineage: Lineage, direction: Direction) -> "LineageGraph":
-        """Take the flow of data: used, generated, derived, member."""
+        """Take the flow of data: used, generated, derived, member, informed."""
         graph = cls(direction, _records(lineage))
         for row in lineage.get("used", ()):
             graph.join(_activity(row["activity"]), _entity(row["entity"]), "used", row)
@@ -59,6 +59,8 @@ class LineageGraph:
                 graph.join(derived, source, "derived", row)
         for row in lineage.get("members", ()):
             graph.join(_entity(row["collection"]), _entity(row["member"]), "member", row)
+        for row in lineage.get("informed", ()):
+            graph.join(_activity(row["activity"]), _activity(row["informant"]), "informed", row)
         return graph
 
     @classmethod

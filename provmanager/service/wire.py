@@ -181,6 +181,15 @@ class Derivation(Wire):
     basis: Basis
 
 
+class Communication(Wire):
+    """A wasInformedBy of kind data-flow: something passed that no entity stands for."""
+
+    activity: str
+    informant: str
+    rule: str
+    basis: Basis
+
+
 class Membership(Wire):
     """A hadMember."""
 
@@ -209,6 +218,7 @@ class Lineage(Wire):
     generated: list[Flow]
     derived: list[Derivation]
     members: list[Membership]
+    informed: list[Communication]
     parts: list[Part]
 
 

@@ -44,7 +44,7 @@ def walk(
     Parameters
     ----------
     depth : int, optional
-        Number of steps (activities) to follow; all of them if absent.
+        Number of activities to follow, those in `start` included; all of them if absent.
     limit : int, optional
         Stop after about this many nodes; the caller sees that there were more.
     """
@@ -71,30 +71,38 @@ def _walk_levels(
     depth: int,
     limit: int | None,
 ) -> list[int]:
-    """Walk a step at a time; `start` is the first. Entities on the way are no step of their own."""
-    found, asked = _STEP[direction]
-    query = text(
-        f"SELECT DISTINCT e.{found}, n.entity_id IS NOT NULL AS is_entity FROM prov.edge e "  # noqa: S608
-        f"LEFT JOIN prov.entity n ON n.entity_id = e.{found} "
-        f"WHERE e.{asked} = ANY(CAST(:i AS bigint[]))"
-    )
-    seen = dict.fromkeys(start)
-    frontier = list(start)
-    for step in range(depth):
-        beyond: list[int] = []
-        while frontier:
-            rows = session.execute(query, {"i": frontier}).all()
-            fresh = [row for row in rows if row[0] not in seen]
-            entities = [row[0] for row in fresh if row.is_entity]
-            beyond += [row[0] for row in fresh if not row.is_entity]
-            seen |= dict.fromkeys(entities)
-            frontier = entities
-        if step + 1 < depth:
-            frontier = [i for i in dict.fromkeys(beyond) if i not in seen]
-            seen |= dict.fromkeys(frontier)
-        if not frontier or (limit is not None and len(seen) >= limit):
+    """Walk an activity at a time; the first are in `start`. Entities on the way do not count."""
+    is_entity = text("SELECT entity_id FROM prov.entity WHERE entity_id = ANY(:i)")
+    entities = list(session.execute(is_entity, {"i": list(start)}).scalars())
+    seen = dict.fromkeys(entities)
+    level = dict.fromkeys(i for i in start if i not in seen)
+    level |= dict.fromkeys(_beyond(session, entities, direction, seen))
+    for _ in range(depth):
+        seen |= level
+        level = dict.fromkeys(_beyond(session, list(level), direction, seen))
+        if not level or (limit is not None and len(seen) >= limit):
             break
     return list(seen)
+
+
+def _beyond(
+    session: Session, nodes: Sequence[int], direction: Direction, seen: dict[int, None]
+) -> list[int]:
+    """Return the activities next to `nodes` that are not in `seen`; add the entities between."""
+    found, asked = _STEP[direction]
+    query = text(
+        f"SELECT DISTINCT e.{found} AS id, n.entity_id IS NOT NULL AS is_entity "  # noqa: S608
+        f"FROM prov.edge e LEFT JOIN prov.entity n ON n.entity_id = e.{found} "
+        f"WHERE e.{asked} = ANY(CAST(:i AS bigint[]))"
+    )
+    activities: list[int] = []
+    while nodes:
+        rows = session.execute(query, {"i": list(nodes)}).all()
+        fresh = [row for row in rows if row.id not in seen]
+        nodes = [row.id for row in fresh if row.is_entity]
+        seen.update(dict.fromkeys(nodes))
+        activities += [row.id for row in fresh if not row.is_entity]
+    return activities
 
 
 def activities(session: Session, ids: Sequence[int]) -> list[RowMapping]:
@@ -319,5 +327,19 @@ def associations(session: Session, activity_uuids: Sequence[str]) -> list[RowMap
             "WHERE a.activity_uuid = ANY(CAST(:u AS uuid[])) ORDER BY 1, 2, 5"
         ),
         {"u": list(activity_uuids)},
+    )
+    return list(rows.mappings())
+
+
+def attributions(session: Session, entity_uuids: Sequence[str]) -> list[RowMapping]:
+    """Return the agents to whom these entities are attributed, by UUID."""
+    rows = session.execute(
+        text(
+            "SELECT e.entity_uuid AS entity, g.iri, g.name, g.type, r.name AS role "
+            "FROM prov.entity e JOIN prov.was_attributed_to USING (entity_id) "
+            "JOIN prov.agent g USING (agent_id) JOIN prov.role r USING (role_id) "
+            "WHERE e.entity_uuid = ANY(CAST(:u AS uuid[])) ORDER BY 1, 2, 5"
+        ),
+        {"u": list(entity_uuids)},
     )
     return list(rows.mappings())
