@@ -131,6 +131,10 @@ class _Export:
             )
         for row in self._rows("members"):
             self.document.membership(_uuid(row, "collection"), _uuid(row, "member"))
+        for row in self._rows("informed"):
+            self.document.communication(
+                _uuid(row, "activity"), _uuid(row, "informant"), other_attributes=_link(row)
+            )
         for row in self._rows("parts"):
             self.document.communication(
                 _uuid(row, "activity"),

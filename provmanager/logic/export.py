@@ -4,7 +4,7 @@ from typing import Literal, get_args
 
 from sqlalchemy.orm import Session
 
-from provmanager.errors import UsageError
+from provmanager.errors import JSONDict, UsageError
 from provmanager.formats.prov_document import document_to_prov, write
 from provmanager.formats.prov_export import lineage_to_prov
 from provmanager.formats.svg import render_svg
@@ -35,12 +35,14 @@ def export_lineage(
     depth: int | None = None,
     limit: int = 10_000,
 ) -> bytes:
-    """Return the lineage of `ref` in `format`; agents of its activities are in PROV documents."""
+    """Return the lineage of `ref` in `format`; agents are in PROV documents."""
     if format == "svg":
         found = summary(session, ref, direction=direction, depth=depth)
         return render_svg(found).encode()
     found = lineage(session, ref, direction=direction, depth=depth, limit=limit, levels=True)
-    found["agents"], found["associated"] = _agents(session, [a["id"] for a in found["activities"]])
+    found |= _agents(
+        session, [a["id"] for a in found["activities"]], [e["id"] for e in found["entities"]]
+    )
     return write(lineage_to_prov(found), format)
 
 
@@ -69,14 +71,23 @@ def export_document(session: Session, sha256: str, *, format: DocumentFormat) ->
     return write(document_to_prov(statements=statements, namespaces=namespaces), format)
 
 
-def _agents(
-    session: Session, activities: list[str]
-) -> tuple[list[dict[str, str | None]], list[dict[str, str | None]]]:
-    rows = store.associations(session, activities)
-    agents = {row["iri"]: {"iri": row["iri"], "name": row["name"], "type": row["type"]}
-              for row in rows}  # fmt: skip
-    links = [
-        {"activity": str(row["activity"]), "agent": row["iri"], "role": row["role"] or None}
-        for row in rows
-    ]
-    return list(agents.values()), links
+def _agents(session: Session, activities: list[str], entities: list[str]) -> JSONDict:
+    """Return the agents of a lineage, and what they had to do with its activities and entities."""
+    associated = store.associations(session, activities)
+    attributed = store.attributions(session, entities)
+    return {
+        "agents": list(
+            {
+                row["iri"]: {"iri": row["iri"], "name": row["name"], "kind": row["type"]}
+                for row in (*associated, *attributed)
+            }.values()
+        ),
+        "associated": [
+            {"activity": str(row["activity"]), "agent": row["iri"], "role": row["role"] or None}
+            for row in associated
+        ],
+        "attributed": [
+            {"entity": str(row["entity"]), "agent": row["iri"], "role": row["role"] or None}
+            for row in attributed
+        ],
+    }
