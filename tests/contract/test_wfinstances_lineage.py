@@ -194,5 +194,5 @@ def test_the_summary_counts_the_same_as_the_lineage(
                 boxes[box["kind"]] += box["count"]
             assert boxes == {"activity": n_tasks, "product": len(distances) - n_tasks}
             assert sum(arrow["count"] for arrow in found["arrows"]) == inside.number_of_edges()
-            print(len(found["boxes"]), execution.names[focus], way)
-    assert 0
+            if len(execution.graph) > 1500:  # 2122 tasks of montage, 902 of 1000genome
+                assert len(found["boxes"]) <= 20
