@@ -44,7 +44,8 @@ def _branch(open_levels: Sequence[bool], row: Row) -> str:
 
 def _activity(row: Row, look: Look) -> str:
     n = len(row.ids)
-    parts = [_mark(row) + look.paint(_count(row, n) + _names(row), "activity")]
+    informed = "informed: " if row.relation == "informed" else ""
+    parts = [_mark(row) + informed + look.paint(_count(row, n) + _names(row), "activity")]
     parts[0] += f" {_versions(row)}" if row.versions else ""
     if row.n_chains > 1 and row.levels > 1:
         parts.append(f"in {row.n_chains} chains of up to {row.levels}")

@@ -18,7 +18,7 @@ The lineage is the JSON object that ``GET /v1/lineage`` returns.
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import Any, Literal
 
 from .graphs import longest_paths, strong_components
 from .lineage_graph import (
@@ -120,6 +120,7 @@ class Tree:
 
 Shape = int
 _Group = tuple[list[Key], Link]
+_Draft = dict[str, Any]  # Any: the attributes of a Row, which is made when its place is known
 
 
 def fold(
@@ -174,21 +175,23 @@ class _Folder:
         """Return the rows from `tops` on, in the order of reading."""
         heads = dict.fromkeys(self.home[top] for top in tops)
         stack = [(group, 0) for group in reversed(self._grouped(dict.fromkeys(heads, Link())))]
-        rows: list[Row] = []
+        drafts: list[_Draft] = []
         while stack:
             (heads_here, link), depth = stack.pop()
             fresh = [head for head in heads_here if head not in self.drawn]
             again = [head for head in heads_here if head in self.drawn]
             if fresh:
                 self.drawn.update(fresh)
-                rows.append(self._row(fresh, link, depth))
+                drafts.append(self._draft(fresh, link, depth))
                 stack += [(group, depth + 1) for group in reversed(self._below(fresh))]
             if again:
-                at = len(rows) - 1 if fresh else len(rows)
-                rows.insert(at, replace(self._row(again, link, depth), is_seen=True))
-        return _with_last(rows)
+                at = len(drafts) - 1 if fresh else len(drafts)
+                drafts.insert(at, self._draft(again, link, depth) | {"is_seen": True})
+        return _finished(drafts)
 
     def _below(self, heads: Sequence[Key]) -> list[_Group]:
+        if len(heads) == 1:
+            return self._grouped(self.links[heads[0]])
         links: dict[Key, Link] = {}
         for head in heads:
             for child, link in self.links.get(head, {}).items():
@@ -197,6 +200,8 @@ class _Folder:
 
     def _grouped(self, links: Mapping[Key, Link]) -> list[_Group]:
         """Put siblings of the same shape together, and more of them while they are too many."""
+        if len(links) < 2:
+            return [([child], link) for child, link in links.items()]
         groups: list[_Group] = _gather(
             [([child], link) for child, link in links.items()],
             lambda heads, link: (link, self.shape[heads[0]]),
@@ -261,24 +266,24 @@ class _Folder:
             ),
         )
 
-    def _row(self, heads: Sequence[Key], link: Link, depth: int) -> Row:
+    def _draft(self, heads: Sequence[Key], link: Link, depth: int) -> _Draft:
         units = [self.units[head] for head in heads]
         members = sorted((m for unit in units for m in unit.members), key=self.order.__getitem__)
         records = [self.graph.records[member] for member in members]
-        row = Row(
-            depth=depth,
-            kind=heads[0][0],
-            relation=link.relation,
-            ids=tuple(str(r["id"]) for r in records),
-            names=tuple(sorted({str(r.get("name") or r["id"]) for r in records}, key=natural)),
-            roles=link.roles,
-            basis=link.basis,
-            record=records[0] if len(records) == 1 else None,
-        )
-        if row.kind == "activity":
-            return _of_activities(row, records, units)
+        draft: _Draft = {
+            "depth": depth,
+            "kind": heads[0][0],
+            "relation": link.relation,
+            "ids": tuple(str(r["id"]) for r in records),
+            "names": _distinct(r.get("name") or r["id"] for r in records),
+            "roles": link.roles,
+            "basis": link.basis,
+            "record": records[0] if len(records) == 1 else None,
+        }
+        if heads[0][0] == "activity":
+            return draft | _of_activities(records, units)
         ends = [r for head, r in zip(heads, records, strict=True) if not self.links.get(head)]
-        return _of_entities(row, records, ends, self.graph.direction)
+        return draft | _of_entities(records, ends, self.graph.direction)
 
 
 def _between_units(
@@ -310,46 +315,51 @@ def _gather(groups: Iterable[_Group], key: Callable[[list[Key], Link], object]) 
     return list(found.values())
 
 
-def _of_activities(row: Row, records: Sequence[Record], units: Sequence[Unit]) -> Row:
-    starts = [str(r["started_at"]) for r in records if r.get("started_at")]
-    ends = [str(r.get("ended_at") or r["started_at"]) for r in records if r.get("started_at")]
-    failed = [r for r in records if r.get("status") in FAILED]
-    chains = [unit for unit in units if unit.levels > 1]
-    return replace(
-        row,
-        versions=tuple(
-            sorted({str(r["version"]) for r in records if r.get("version")}, key=natural)
-        ),
-        statuses=dict(sorted(Counter(str(r.get("status") or "unknown") for r in records).items())),
-        first_failed=failed[0] if failed else None,
-        first_at=min(starts, key=instant, default=None),
-        last_at=max(ends, key=instant, default=None),
-        levels=max(unit.levels for unit in units),
-        n_chains=len(chains) or 1,
-        n_hidden=sum(len(unit.hidden) for unit in units),
-        n_claims=sum(bool(r.get("is_claim")) for r in records),
-    )
+def _of_activities(records: Sequence[Record], units: Sequence[Unit]) -> _Draft:
+    starts = [r["started_at"] for r in records if r.get("started_at")]
+    ends = [r.get("ended_at") or r["started_at"] for r in records if r.get("started_at")]
+    return {
+        "versions": _distinct(r["version"] for r in records if r.get("version")),
+        "statuses": dict(sorted(Counter(r.get("status") or "unknown" for r in records).items())),
+        "first_failed": next((r for r in records if r.get("status") in FAILED), None),
+        "first_at": _extreme(min, starts),
+        "last_at": _extreme(max, ends),
+        "levels": max(unit.levels for unit in units),
+        "n_chains": sum(unit.levels > 1 for unit in units) or 1,
+        "n_hidden": sum(len(unit.hidden) for unit in units),
+        "n_claims": sum(bool(r.get("is_claim")) for r in records),
+    }
 
 
-def _of_entities(
-    row: Row, records: Sequence[Record], ends: Sequence[Record], direction: Direction
-) -> Row:
-    times = [str(r["generated_at"]) for r in records if r.get("generated_at")]
+def _of_entities(records: Sequence[Record], ends: Sequence[Record], direction: Direction) -> _Draft:
+    times = [r["generated_at"] for r in records if r.get("generated_at")]
     n_roots = sum(bool(r.get("is_root")) for r in ends) if direction == "up" else 0
-    return replace(
-        row,
-        first_at=min(times, key=instant, default=None),
-        last_at=max(times, key=instant, default=None),
-        n_roots=n_roots,
-        n_cut=len(ends) - n_roots if direction == "up" else 0,
-    )
+    return {
+        "first_at": _extreme(min, times),
+        "last_at": _extreme(max, times),
+        "n_roots": n_roots,
+        "n_cut": len(ends) - n_roots if direction == "up" else 0,
+    }
 
 
-def _with_last(rows: Sequence[Row]) -> list[Row]:
-    """Say of each row whether a sibling follows it."""
+def _distinct(texts: Iterable[object]) -> tuple[str, ...]:
+    """Return the different texts, in natural order."""
+    found = {str(text) for text in texts}
+    return tuple(found) if len(found) < 2 else tuple(sorted(found, key=natural))
+
+
+def _extreme(choose: Callable[..., str], times: Sequence[str]) -> str | None:
+    """Return the first or last of some instants."""
+    return times[0] if len(times) == 1 else choose(times, key=instant, default=None)
+
+
+def _finished(drafts: Sequence[_Draft]) -> list[Row]:
+    """Return the rows, each told whether a sibling follows it."""
     follows: set[int] = set()
     found: list[Row] = []
-    for row in reversed(rows):
-        found.append(replace(row, is_last=row.depth not in follows))
-        follows = {depth for depth in follows if depth < row.depth} | {row.depth}
+    for draft in reversed(drafts):
+        depth = draft["depth"]
+        found.append(Row(**draft, is_last=depth not in follows))
+        follows = {level for level in follows if level < depth}
+        follows.add(depth)
     return found[::-1]
