@@ -73,11 +73,7 @@ class Spool:
         UsageError
             The folder cannot be written to.
         """
-        quoted = quote(name, safe="", errors="surrogateescape")
-        cut = quoted[-_LONGEST_NAME_BYTES:] if len(quoted) > _LONGEST_NAME_BYTES else quoted
-        if len(cut) < len(quoted):  # begin after an escape, not inside one
-            cut = cut[cut.index("%") :] if "%" in cut[:3] else cut
-        final = self.directory / f"{time.time_ns():020d}-{secrets.token_hex(4)}~{cut}"
+        final = self.directory / f"{time.time_ns():020d}-{secrets.token_hex(4)}~{_quoted(name)}"
         partial = self.directory / f".partial-{secrets.token_hex(8)}"
         try:
             self.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -88,7 +84,8 @@ class Spool:
             partial.rename(final)
             _sync(self.directory)
         except OSError as error:
-            partial.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                partial.unlink()
             raise UsageError(
                 f"the document cannot be kept in {self.directory}: {error.strerror}: set "
                 "PROV_SPOOL_DIR to a folder with room"
@@ -183,6 +180,14 @@ class Spool:
 def name_of(path: Path) -> str:
     """Return the name under which a waiting document was put there."""
     return unquote(path.name.partition("~")[2], errors="surrogateescape")
+
+
+def _quoted(name: str) -> str:
+    """Return `name` as part of a file name; of a long one the end."""
+    kept = name[-_LONGEST_NAME_BYTES:]
+    while len(quoted := quote(kept, safe="", errors="surrogateescape")) > _LONGEST_NAME_BYTES:
+        kept = kept[1:]
+    return quoted
 
 
 def _sync(directory: Path) -> None:
