@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 from .graphs import reachable
 
@@ -18,7 +18,7 @@ Kind = Literal["activity", "entity"]
 Key = tuple[Kind, str]
 
 _EXTENSION = re.compile(r"(?:\.[A-Za-z][A-Za-z0-9]{0,9}){1,3}$")
-_DIGITS = re.compile(r"(\d+)")
+_DIGITS = re.compile(r"(\d{1,18})")
 _LATEST = datetime.max.replace(tzinfo=UTC)
 
 
@@ -44,6 +44,7 @@ class LineageGraph:
     direction: Direction
     records: dict[Key, Record]
     links: dict[Key, dict[Key, Link]] = field(default_factory=dict)
+    _links: dict[tuple[object, ...], Link] = field(default_factory=dict)
 
     @classmethod
     def of_flow(cls, lineage: Lineage, direction: Direction) -> "LineageGraph":
@@ -77,8 +78,12 @@ class LineageGraph:
         if later not in self.records or earlier not in self.records:
             return
         start, end = (later, earlier) if self.direction == "up" else (earlier, later)
-        role, basis = row.get("role"), row.get("basis")
-        link = Link(relation, (str(role),) if role else (), (str(basis),) if basis else ())
+        said = (relation, row.get("role"), row.get("basis"))
+        link = self._links.get(said)  # there are few, and one object each is found faster
+        if link is None:
+            _, role, basis = said
+            link = Link(relation, (str(role),) if role else (), (str(basis),) if basis else ())
+            self._links[said] = link
         held = self.links.setdefault(start, {})
         held[end] = merged(held[end], link) if end in held else link
 
@@ -133,8 +138,9 @@ def key_of(kind: str, uuid: str) -> Key:
 
 def natural(text: str) -> tuple[object, ...]:
     """Return a key that sorts ``run2`` before ``run10``."""
-    parts = _DIGITS.split(text)
-    return tuple(int(p) if i % 2 else p for i, p in enumerate(parts)), text
+    parts: list[object] = list(_DIGITS.split(text))
+    parts[1::2] = map(int, cast(list[str], parts[1::2]))
+    return tuple(parts), text
 
 
 def instant(text: str) -> datetime:

@@ -68,8 +68,9 @@ def _chains(graph: LineageGraph, flow: _Flow) -> list[tuple[list[Key], int]]:
     """Return (members, levels) of each unit of several activities."""
     ring = _rings(graph, flow)
     inner = {
-        key: [a for a in ahead if a != key and ring[a] is not None and ring[a] == ring[key]]
+        key: [a for a in ahead if a != key and ring[a] == ring[key]]
         for key, ahead in flow.items()
+        if ring[key] is not None
     }
     found: list[tuple[list[Key], int]] = []
     for members in _connected(inner):
