@@ -56,6 +56,8 @@ def entity_facts(identity: Identity, spoken: Sequence[Spoken]) -> EntityFacts:
         columns["name"] = None
     columns["kind"] = max((e.kind.value for e in entities), key=_KINDS.index)
     made = [s.at or s.entity.generated_at for s in _producing(identity, spoken)]
+    if identity.producer is None:
+        made = [e.generated_at for e in entities]
     columns["generated_at"] = min((t for t in made if t), default=None)
     columns["invalidated_at"] = min((t for e in entities if (t := e.invalidated_at)), default=None)
     columns["details"] = _details(entities, columns["invalidated_at"])

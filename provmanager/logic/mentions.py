@@ -1,11 +1,11 @@
 """From claims and documents to the mentions of entities that `model.identity` resolves."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
 
-from provmanager.model import Document, Entity
+from provmanager.model import Document, Entity, ProducerClaim
 from provmanager.model.identity import Act, Mention, identifying_digests
 
 from .claims import Run, scoped
@@ -65,13 +65,33 @@ def spoken_by_run(
                           a.ended_at, outer, usage.role, usage.at, locate)  # fmt: skip
 
 
-def spoken_aside(document: Document, sha256: str, locate: Callable[[str], str]) -> Iterator[Spoken]:
-    """Yield the entities of `document` that no activity in it used or generated."""
-    named = {u.entity for u in document.used} | {g.entity for g in document.generated}
+def spoken_aside(
+    document: Document,
+    sha256: str,
+    locate: Callable[[str], str],
+    *,
+    silent: Container[UUID] = frozenset(),
+) -> Iterator[Spoken]:
+    """Yield the entities of `document` that no activity in it used or generated.
+
+    Parameters
+    ----------
+    silent : container of UUID
+        Activities that have a record of their own: what a product's metadata says of them is a
+        mention of the product and its inputs, and a claim on the product.
+    """
+    activities = {a.key: a for a in document.activities}
+    hushed = {a.key for a in document.activities if a.is_claim and a.uuid in silent}
+    named = {u.entity for u in document.used if u.activity not in hushed}
+    named |= {g.entity for g in document.generated if g.activity not in hushed}
+    makers = {g.entity: activities[g.activity] for g in document.generated}
     for entity in document.entities:
         if entity.key not in named:
             when = entity.generated_at
             own = scoped(entity, sha256)
+            maker = makers.get(entity.key)
+            if maker is not None:
+                own = replace(own, producer=ProducerClaim(uuid=maker.uuid))
             yield _spoken(sha256, own, Act.MENTIONED, None, when, when, frozenset(), None, None,
                           locate)  # fmt: skip
 

@@ -85,8 +85,10 @@ def resolve_batch(
     for uuid, run in runs.items():
         for item in spoken_by_run(run, outer_activities(parents, uuid), locate):
             found.spoken[item.mention.ref] = item
-    for document, sha256 in aside:
-        for item in spoken_aside(document, sha256, locate):
+    documents = list(aside)
+    silent = _with_own_record(session, (document for document, _ in documents), runs)
+    for document, sha256 in documents:
+        for item in spoken_aside(document, sha256, locate, silent=silent):
             found.spoken[item.mention.ref] = item
     rebuild = set(seeds)
     while True:
@@ -96,6 +98,18 @@ def resolve_batch(
         rebuild = _could_change(session, found) - found.rebuilt
         if not rebuild:
             return found
+
+
+def _with_own_record(
+    session: Session, documents: Iterable[Document], runs: Mapping[UUID, Run]
+) -> set[UUID]:
+    """Return those activities that products' metadata claim and that have a record of their own."""
+    claimed = {a.uuid for document in documents for a in document.activities if a.is_claim}
+    if not claimed:
+        return set()
+    own = {u for u in claimed if u in runs and not runs[u].activity.is_claim}
+    held = store.known_activities(session, claimed - own)
+    return own | {uuid for uuid, activity in held.items() if not activity.is_claim}
 
 
 def _parents(session: Session, runs: Mapping[UUID, Run]) -> dict[UUID, set[UUID]]:
@@ -274,9 +288,11 @@ def _spoken_again(
     parents = _parents(session, {**again, **runs})
     for inner, outer in store.parents_of(session, again).items():
         parents.setdefault(inner, set()).update(outer)
+    silent = _with_own_record(session, found.documents.values(), runs)
     items: list[Spoken] = []
     for uuid, run in again.items():
-        items += spoken_by_run(run, outer_activities(parents, uuid), locate)
+        if uuid not in silent or not run.activity.is_claim:
+            items += spoken_by_run(run, outer_activities(parents, uuid), locate)
     for sha256, document in found.documents.items():
-        items += spoken_aside(document, sha256, locate)
+        items += spoken_aside(document, sha256, locate, silent=silent)
     return items

@@ -210,13 +210,13 @@ def _known_entity(row: dict[str, Any]) -> KnownEntity:  # Any: column values
 
 
 def entities_claimed_by(session: Session, activity_ids: Sequence[int]) -> list[int]:
-    """Return the entities whose producer is one of these activities by a mere claim."""
+    """Return the entities linked to these activities, of which only products' metadata told."""
     if not activity_ids:
         return []
     rows = session.execute(
         text(
-            "SELECT entity_id FROM prov.entity JOIN prov.link_rule ON link_rule_id = "
-            "generation_rule_id WHERE basis = 'claimed' AND generated_by = ANY(:ids) "
+            "SELECT entity_id FROM prov.entity WHERE generated_by = ANY(:ids) "
+            "UNION SELECT entity_id FROM prov.used WHERE activity_id = ANY(:ids) "
             "UNION SELECT entity_id FROM prov.generation_claim "
             "WHERE reason = 'producer-claim' AND activity_id = ANY(:ids)"
         ),
