@@ -4,14 +4,12 @@ import itertools
 import json
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Any
 
 import pytest
 from snapshot import snapshot
 
-from provmanager.client import ProvClient
 from provmanager.formats.prov_document import read_prov
-from provmanager.logic.ingest import IngestPolicy, Outcome, Source, record
+from provmanager.logic.ingest import IngestPolicy, Source, record
 from provmanager.store.database import open_database
 
 Snapshot = dict[str, list[tuple[object, ...]]]
