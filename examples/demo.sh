@@ -61,7 +61,7 @@ The lineage as a picture, for a browser:
 
 The server goes on, with its data in $PROV_STATE_DIR. To go on with it:
 
-  . $demo/env
+  . '$demo/env'
   prod-trace lst_muons.simtel.zst --down          what came of the raw file
   prod-search activities --package scikit-learn   what ran with a package
   prod-add-prov FILE                              record runs of your own
