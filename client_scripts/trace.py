@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 
 import click
 
-from provmanager.errors import NotFoundError, ProvError, UsageError
+from provmanager.errors import AmbiguousError, NotFoundError, ProvError, UsageError
 
 from ._cli import Output, ProdCommand, ServerOptions, connect, output_options, server_options
 from ._references import MAX_DIGEST_BYTES, Reference, references
@@ -124,16 +124,31 @@ def find_product(
     """
     tried: list[Reference] = []
     missing: ProvError = NotFoundError(f"nothing is called {typed!r}")
+    same_bytes: AmbiguousError | None = None
     for reference in references(typed, most_bytes=MAX_DIGEST_BYTES if read_files else -1):
         try:
-            return client.resolve(reference.ref), reference
+            found = client.resolve(reference.ref)
         except NotFoundError as error:
             missing = error
             tried.append(reference)
+        except AmbiguousError as error:
+            if reference.ref != reference.digest:
+                raise same_bytes or error from None
+            same_bytes = error  # several products with the bytes of this file: which lay here?
+        else:
+            if same_bytes is None or found["id"] in _candidates(same_bytes):
+                return found, reference
+            break
+    if same_bytes is not None:
+        raise same_bytes
     if len(tried) > 1:
         sought = "; ".join(f"{reference.ref} ({reference.how})" for reference in tried)
         raise NotFoundError(f"{missing.message}; looked for {sought}", **missing.details)
     raise missing
+
+
+def _candidates(error: AmbiguousError) -> set[str]:
+    return {candidate["id"] for candidate in error.details["candidates"]}
 
 
 def write(target: str, content: str | bytes) -> None:

@@ -317,27 +317,46 @@ def _inner_of(
 
 
 def _same_digest(written: list[_Group], readers: list[_Group]) -> list[_Group]:
-    """Rule 3: bytes that were generated are that product wherever they are read."""
+    """Rule 3: bytes that were generated are that product wherever they are read afterwards."""
     by_digest: dict[str, list[_Group]] = defaultdict(list)
     for group in written:
         for digest in group.digests:
             by_digest[digest].append(group)
     left: list[_Group] = []
     for reader in readers:
-        producers = [g for d in sorted(reader.digests) for g in by_digest.get(d, ())]
-        producers = list({id(g): g for g in producers}.values())
-        if not producers or reader.product_ids:
+        found = {id(g): g for d in reader.digests for g in by_digest.get(d, ())}
+        if not found or reader.product_ids:
             left.append(reader)
-        elif len(producers) == 1:
-            producers[0].absorb(reader, "digest")
-        else:
-            for mention in reader.members:
+            continue
+        rest = _Group()
+        for mention in reader.members:
+            producers = [g for g in found.values() if _could_read(g, mention)]
+            if producers:
                 _best_producer(producers, mention).add(mention, "digest")
+            else:
+                rest.add(mention, reader.rules[mention.ref])
+        if rest.members:
+            left.append(rest)
     return left
+
+
+def _could_read(version: _Group, mention: Mention) -> bool:
+    """Whether the reader can have read this version: not its own or a part's output, nor a later.
+
+    An activity that copies a file reads and generates the same bytes; they are two products.
+    """
+    made = version.generations
+    if mention.activity is not None and any(
+        m.activity == mention.activity or mention.activity in m.outer for m in made
+    ):
+        return False
+    return mention.end is None or _made_at(version) <= mention.end
 
 
 def _best_producer(producers: list[_Group], mention: Mention) -> _Group:
     """Of products with equal bytes: the one that stood at the same place, else the first made."""
+    if len(producers) == 1:
+        return producers[0]
     at_place = [
         (when, g)
         for g in producers
@@ -397,8 +416,11 @@ def _version_for(
         listing = [
             v
             for v in versions.get(place, ())
-            if all(m.activity != mention.activity for m in v[2].generations)
-            or mention.activity is None
+            if mention.activity is None
+            or not any(
+                m.activity == mention.activity or mention.activity in m.outer
+                for m in v[2].generations
+            )
         ]
         stood = [v for v in listing if v[0] <= mention.read_at]
         if stood:
