@@ -19,6 +19,7 @@ from . import descriptions, documents, health, lineage, search, tokens
 from .errors import add_error_handlers
 from .intake import Intake
 from .limits import DrainMiddleware
+from .security import KnownTokens
 
 DESCRIPTION = """\
 Provenance of data products: what was run, by whom, on what, and what came of it.
@@ -81,6 +82,7 @@ def create_app(settings: Settings) -> FastAPI:
     )
     app.state.settings = settings
     app.state.database = database
+    app.state.known_tokens = KnownTokens()
     app.state.intake = intake
     add_error_handlers(app)
     app.add_middleware(DrainMiddleware, limit_bytes=settings.max_request_bytes)

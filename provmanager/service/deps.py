@@ -10,13 +10,14 @@ from provmanager.config.settings import Settings
 from provmanager.store.database import Database
 
 
-def get_settings(request: Request) -> Settings:
+# These two are async so that no thread is started for them.
+async def get_settings(request: Request) -> Settings:
     """Return the settings of the running server."""
     settings: Settings = request.app.state.settings
     return settings
 
 
-def get_database(request: Request) -> Database:
+async def get_database(request: Request) -> Database:
     """Return the database of the running server."""
     database: Database = request.app.state.database
     return database

@@ -1,15 +1,18 @@
 """Every route declares who may use it: ``require(Role.READER)`` or `OPEN`."""
 
+import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
 from typing import Annotated, Any
 
 from fastapi import Depends, Request
+from fastapi.concurrency import run_in_threadpool
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from provmanager.logic import access
 from provmanager.model import Principal, Role
+from provmanager.store.database import Database
 
 from .deps import DatabaseDep
 
@@ -20,13 +23,42 @@ _bearer = HTTPBearer(
 )
 
 
+class KnownTokens:
+    """Whom tokens stood for a moment ago: a client that sends much is not looked up each time.
+
+    A token that is revoked here is refused at once; within `LIFETIME_S` where a request of it was
+    just being looked up, or where another server of the same database revoked it.
+    """
+
+    LIFETIME_S = 2.0
+    _MOST = 1000
+
+    def __init__(self) -> None:
+        self._known: dict[str, tuple[float, Principal]] = {}
+
+    def get(self, token: str) -> Principal | None:
+        """Return whom `token` stands for, if that was looked up just now."""
+        until, principal = self._known.get(token, (0.0, None))
+        return principal if time.monotonic() < until else None
+
+    def put(self, token: str, principal: Principal) -> None:
+        """Remember `principal` for a moment."""
+        if len(self._known) >= self._MOST:
+            self._known.clear()
+        self._known[token] = (time.monotonic() + self.LIFETIME_S, principal)
+
+    def forget(self) -> None:
+        """Forget all: a token was revoked."""
+        self._known.clear()
+
+
 @dataclass(frozen=True, slots=True)
 class AccessRule:
     """A dependency that admits tokens of at least `role`."""
 
     role: Role
 
-    def __call__(
+    async def __call__(
         self,
         request: Request,
         database: DatabaseDep,
@@ -34,18 +66,27 @@ class AccessRule:
     ) -> Principal:
         """Return whom the request comes from, or raise Authentication- or AuthorisationError."""
         token = credentials.credentials if credentials else None
-        with database.statements() as session:
-            principal = access.authenticate(session, token, now=datetime.now(UTC))
+        known: KnownTokens = request.app.state.known_tokens
+        principal = known.get(token) if token else None
+        if principal is None:
+            principal = await run_in_threadpool(_look_up, database, token)
+            if token:
+                known.put(token, principal)
         access.authorise(principal, self.role)
         request.state.principal = principal
         return principal
+
+
+def _look_up(database: Database, token: str | None) -> Principal:
+    with database.statements() as session:
+        return access.authenticate(session, token, now=datetime.now(UTC))
 
 
 @dataclass(frozen=True, slots=True)
 class OpenRule:
     """A dependency that admits everybody."""
 
-    def __call__(self) -> None:
+    async def __call__(self) -> None:
         """Do nothing."""
 
 

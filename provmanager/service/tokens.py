@@ -4,13 +4,13 @@ from datetime import UTC, datetime
 from typing import Annotated, Self
 from uuid import UUID
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict, Field
 
 from provmanager.logic import access
 from provmanager.model import Principal, Role, Token
 
-from .deps import SessionDep
+from .deps import DatabaseDep, SessionDep
 from .security import require
 
 router = APIRouter(prefix="/v1/tokens", tags=["access"])
@@ -97,6 +97,9 @@ def list_tokens(session: SessionDep) -> TokenList:
 
 
 @router.delete("/{which}", dependencies=[require(Role.ADMIN)])
-def revoke_token(which: str, session: SessionDep) -> TokenItem:
+def revoke_token(which: str, request: Request, database: DatabaseDep) -> TokenItem:
     """Revoke the token of that id or name."""
-    return TokenItem.of(access.revoke_token(session, which, now=datetime.now(UTC)))
+    with database.transaction() as session:
+        revoked = access.revoke_token(session, which, now=datetime.now(UTC))
+    request.app.state.known_tokens.forget()  # once that is committed
+    return TokenItem.of(revoked)

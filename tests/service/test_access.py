@@ -1,5 +1,6 @@
 """Who may do what, over HTTP."""
 
+import time
 from datetime import UTC, datetime, timedelta
 
 import fastapi.routing
@@ -17,7 +18,7 @@ from provmanager.errors import (
 )
 from provmanager.logic import access
 from provmanager.model import Role
-from provmanager.service.security import AccessRule, OpenRule
+from provmanager.service.security import AccessRule, KnownTokens, OpenRule
 
 ROLES = ["reader", "recorder", "curator", "admin"]
 
@@ -120,6 +121,22 @@ def test_a_revoked_token_is_refused_at_once_and_says_so(client, app_url):
     assert client.revoke_token(made["id"])["id"] == made["id"]
     client.create_token("short-lived", "reader")
     assert client.revoke_token("short-lived")["id"] != made["id"]
+
+
+def test_a_token_revoked_by_another_server_is_refused_within_seconds(database, app_url, make_token):
+    token = make_token("reader", name="elsewhere")
+    with ProvClient(app_url, token) as other:
+        other.info()
+        with database.transaction() as session:
+            access.revoke_token(session, "elsewhere", now=datetime.now(UTC))
+        begin = time.monotonic()
+        while time.monotonic() - begin < 10:
+            try:
+                other.info()
+            except AuthenticationError:
+                break
+            time.sleep(0.05)
+        assert time.monotonic() - begin < KnownTokens.LIFETIME_S + 2
 
 
 def test_an_expired_token_is_refused_and_its_name_is_free_again(client, app_url, make_token):
