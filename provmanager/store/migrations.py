@@ -29,7 +29,9 @@ CREATE TABLE IF NOT EXISTS prov.migration (
 );
 COMMENT ON TABLE prov.migration IS
     'The scripts of sql/ that made this schema; each is applied once and never changes.';
+COMMENT ON COLUMN prov.migration.name IS 'File name of the script.';
 COMMENT ON COLUMN prov.migration.sha256 IS 'Digest of the script''s text as it was applied.';
+COMMENT ON COLUMN prov.migration.applied_at IS 'When it was applied (UTC).';
 """
 
 
