@@ -2,6 +2,7 @@
 
 import os
 import sys
+import time
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -108,8 +109,7 @@ def _report(pipe: Any, answer: dict[str, Any]) -> None:  # Any: a text file, JSO
 
 
 def _start_in_background(settings: "Settings", output: Output) -> None:
-    from provmanager.errors import AlreadyRunningError
-    from provmanager.service.process import running_server, start_in_background
+    from provmanager.service.process import start_in_background
 
     if settings.database_url:  # not as an argument: everybody sees those
         os.environ["PROV_DATABASE_URL"] = settings.database_url
@@ -118,14 +118,10 @@ def _start_in_background(settings: "Settings", output: Output) -> None:
         f"--port={settings.port}",
         f"--state-dir={settings.state_dir}",
     ]
-    try:
-        server = start_in_background(options, state_dir=settings.state_dir)
-    except AlreadyRunningError:
-        found = running_server(settings.state_dir)
-        if found is None:
-            raise
-        output.note(f"prod-server: it runs already (process {found.pid})")
-        server = found
+    begin = time.time()
+    server = start_in_background(options, state_dir=settings.state_dir)
+    if server.started_at < begin:
+        output.note(f"prod-server: it runs already (process {server.pid})")
     _show(server, output)
 
 

@@ -44,6 +44,8 @@ class RunningServer:
     """``embedded``, or the URL of the database without its password."""
     token_file: str
     state_dir: str
+    started_at: float
+    """Unix time, in seconds."""
 
 
 def running_server(state_dir: Path) -> RunningServer | None:
@@ -74,6 +76,26 @@ def _is_locked(state_dir: Path) -> bool:
     return False
 
 
+def make_state_dir(state_dir: Path) -> None:
+    """Make the state directory, if it is not there.
+
+    Raises
+    ------
+    UsageError
+        It cannot be made or written to.
+    """
+    try:
+        state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if os.geteuid() == 0:  # PostgreSQL's account passes through to the embedded database
+            state_dir.chmod(0o711)
+        (state_dir / "server.lock").touch(mode=0o600)
+    except OSError as error:
+        raise UsageError(
+            f"the state directory {state_dir} cannot be used: {error.strerror}: name another with "
+            "PROV_STATE_DIR"
+        ) from error
+
+
 @contextlib.contextmanager
 def state_lock(state_dir: Path) -> Iterator[None]:
     """Hold `state_dir`, making it if need be, as the one server that runs from it.
@@ -85,17 +107,9 @@ def state_lock(state_dir: Path) -> Iterator[None]:
     UsageError
         It cannot be made or written to.
     """
-    try:
-        state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-        if os.geteuid() == 0:  # PostgreSQL's account passes through to the embedded database
-            state_dir.chmod(0o711)
-        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
-        descriptor = os.open(state_dir / "server.lock", flags, 0o600)
-    except OSError as error:
-        raise UsageError(
-            f"the state directory {state_dir} cannot be used: {error.strerror}: name another with "
-            "PROV_STATE_DIR"
-        ) from error
+    make_state_dir(state_dir)
+    flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+    descriptor = os.open(state_dir / "server.lock", flags, 0o600)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         yield
@@ -157,17 +171,31 @@ def start_in_background(
 ) -> RunningServer:
     """Start ``prod-server start`` with `options`, and return it when it is ready.
 
+    One that runs from `state_dir` already, or that somebody else is just starting, is returned.
+
     Raises
     ------
-    AlreadyRunningError
-        One runs from `state_dir` already.
     ProvError
         What it failed with.
     """
+    deadline = time.monotonic() + limit_s
+    while time.monotonic() < deadline:
+        found = running_server(state_dir)
+        if found is not None:
+            return found
+        if _is_locked(state_dir):  # it is starting or stopping
+            time.sleep(0.1)
+            continue
+        with contextlib.suppress(AlreadyRunningError):  # another was quicker
+            return _start_child(options, state_dir, limit_s)
+    raise UnavailableError(f"the server of {state_dir} is neither up nor down after {limit_s:g} s")
+
+
+def _start_child(options: Sequence[str], state_dir: Path, limit_s: float) -> RunningServer:
+    make_state_dir(state_dir)
     log_path = state_dir / LOG_NAME
-    with state_lock(state_dir):
-        if log_path.exists() and log_path.stat().st_size > _LONGEST_LOG_BYTES:
-            log_path.rename(log_path.with_name(LOG_NAME + ".1"))
+    if log_path.exists() and log_path.stat().st_size > _LONGEST_LOG_BYTES:
+        log_path.rename(log_path.with_name(LOG_NAME + ".1"))
     ready, ready_write = os.pipe()
     command = [sys.executable, "-m", "client_scripts.server", "start", *options]
     with open(os.open(log_path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "ab") as log:

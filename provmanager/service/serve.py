@@ -8,6 +8,7 @@ import signal
 import socket
 import ssl
 import threading
+import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -69,6 +70,7 @@ def serve(settings: Settings, *, on_ready: Callable[[RunningServer], None]) -> N
             database=_shown(settings),
             token_file=str(token_file),
             state_dir=str(settings.state_dir),
+            started_at=time.time(),
         )
 
         def become_ready() -> None:
