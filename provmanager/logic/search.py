@@ -15,6 +15,7 @@ from provmanager.store.search import ActivityFilter as ActivityFilter
 from .trace import iso
 
 MAX_PAGE = 1000
+_LONGEST_CURSOR = 12
 
 
 def parse_package(text: str) -> tuple[str, str | None]:
@@ -109,7 +110,7 @@ def record_counts(session: Session) -> dict[str, int]:
 def _offset(cursor: str | None) -> int:
     if cursor is None:
         return 0
-    if not cursor.isdecimal():
+    if not (cursor.isdecimal() and len(cursor) <= _LONGEST_CURSOR):
         raise UsageError(f"cursor {cursor!r}: give back what `next` of the page before said")
     return int(cursor)
 

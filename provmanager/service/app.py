@@ -6,7 +6,7 @@ import logging
 from collections.abc import AsyncIterator
 from importlib.metadata import version
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 
 from provmanager.config.settings import Settings
 from provmanager.errors import UsageError
@@ -19,6 +19,7 @@ from . import descriptions, documents, health, lineage, search, tokens
 from .errors import add_error_handlers
 from .intake import Intake
 from .limits import DrainMiddleware
+from .parameters import check_parameters
 from .security import KnownTokens
 
 DESCRIPTION = """\
@@ -76,6 +77,7 @@ def create_app(settings: Settings) -> FastAPI:
         version=version("provmanager"),
         description=DESCRIPTION,
         lifespan=lifespan,
+        dependencies=[Depends(check_parameters)],
         openapi_url="/v1/openapi.json",
         docs_url=None,  # their pages load scripts from elsewhere
         redoc_url=None,

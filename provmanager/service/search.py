@@ -1,6 +1,5 @@
 """``/v1/search``, ``/v1/activities``, ``/v1/entities``: find records and read them whole."""
 
-from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
@@ -8,9 +7,10 @@ from fastapi import APIRouter, Depends, Query
 
 from provmanager.logic import describe, search
 from provmanager.logic.search import ActivityFilter
-from provmanager.model import Role
+from provmanager.model import Role, Status
 
 from .deps import SessionDep
+from .parameters import Instant
 from .security import require
 from .wire import ActivityPage, ProductPage, Record
 
@@ -21,9 +21,9 @@ def _filter(
     version: Annotated[str | None, Query(description="Version, or pattern with *")] = None,
     package: Annotated[list[str] | None, Query(description="NAME or NAME==VERSION")] = None,
     parameter: Annotated[list[str] | None, Query(description="PATH=VALUE")] = None,
-    status: Annotated[str | None, Query(description="completed, error, interrupted …")] = None,
-    after: Annotated[datetime | None, Query(description="Started at or after")] = None,
-    before: Annotated[datetime | None, Query(description="Started before")] = None,
+    status: Annotated[Status | None, Query(description="How it ended")] = None,
+    after: Annotated[Instant | None, Query(description="Started at or after")] = None,
+    before: Annotated[Instant | None, Query(description="Started before")] = None,
     person: Annotated[str | None, Query(description="Part of an agent's name or e-mail")] = None,
     host: Annotated[str | None, Query(description="Host name, or pattern with *")] = None,
     activity: Annotated[str | None, Query(description="Activity name, or pattern with *")] = None,
