@@ -79,6 +79,7 @@ def bytes_an_activity(database: Database, n: int) -> tuple[float, float]:
 
 def one_by_one(served: Served, records: list[bytes], n_clients: int) -> float:
     """Return activities a second, one a request, from `n_clients` at a time."""
+
     def deliver(mine: list[bytes]) -> None:
         with ProvClient(served.url, served.token, timeout_s=120) as client:
             for record in mine:
@@ -114,15 +115,19 @@ def main() -> None:
             rate = bulk(served, records)
             own, of_documents = bytes_an_activity(served.database, n)
             floor = copy_floor(served.database, n)
-        print(f"bulk N={n}: {rate:.0f} act/s over HTTP, COPY of the same rows {floor:.0f} act/s, "
-              f"ratio {rate / floor:.2f}; {own:.0f} B/activity + {of_documents:.0f} B documents")
+        print(
+            f"bulk N={n}: {rate:.0f} act/s over HTTP, COPY of the same rows {floor:.0f} act/s, "
+            f"ratio {rate / floor:.2f}; {own:.0f} B/activity + {of_documents:.0f} B documents"
+        )
     with serve() as served:
         records = documents(1200)
         floor = commit_floor(served.database)
         alone = one_by_one(served, records[:400], 1)
         eight = one_by_one(served, records[400:], 8)
-        print(f"one by one: {alone:.0f} act/s from one client, {eight:.0f} from eight, one-row "
-              f"commits {floor:.0f}/s, ratios {alone / floor:.2f} and {eight / floor:.2f}")
+        print(
+            f"one by one: {alone:.0f} act/s from one client, {eight:.0f} from eight, one-row "
+            f"commits {floor:.0f}/s, ratios {alone / floor:.2f} and {eight / floor:.2f}"
+        )
 
 
 if __name__ == "__main__":

@@ -53,9 +53,7 @@ def serve() -> Iterator[Served]:
             )
         with socket.create_server(("127.0.0.1", 0)) as listener:
             port = listener.getsockname()[1]
-        server = subprocess.Popen(
-            [sys.executable, "-c", _SERVE, postgresql.url, str(port), folder]
-        )
+        server = subprocess.Popen([sys.executable, "-c", _SERVE, postgresql.url, str(port), folder])
         url = f"http://127.0.0.1:{port}"
         try:
             with ProvClient(url, token, timeout_s=600) as client:

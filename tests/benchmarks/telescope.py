@@ -40,14 +40,14 @@ def inputs_of(i: int, rng: random.Random) -> list[tuple[int, int] | None]:
 
 def documents(n: int, seed: int = 1) -> list[bytes]:
     """Return `n` activity records (activity.v1), in time order."""
-    rng = random.Random(seed)  # noqa: S311  # a benchmark, not a secret
+    rng = random.Random(seed)  # a benchmark, not a secret
     environments = [_environment(k) for k in range(4)]
     return [_document(i, rng, environments) for i in range(n)]
 
 
 def edges(n: int, seed: int = 1) -> list[tuple[str, str]]:
     """Return (later, earlier) between activity UUIDs and file names, from the same draws."""
-    rng = random.Random(seed)  # noqa: S311
+    rng = random.Random(seed)
     found: list[tuple[str, str]] = []
     for i in range(n):
         name = str(_uuid(i))
@@ -60,7 +60,7 @@ def edges(n: int, seed: int = 1) -> list[tuple[str, str]]:
 
 
 def _uuid(i: int) -> UUID:
-    return UUID(bytes=hashlib.md5(f"activity {i}".encode()).digest(), version=4)  # noqa: S324
+    return UUID(bytes=hashlib.md5(f"activity {i}".encode()).digest(), version=4)
 
 
 def _environment(k: int) -> dict:
