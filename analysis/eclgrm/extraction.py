@@ -67,13 +67,20 @@ def extract_spectrum(
         error[channel] = np.sqrt(design @ polynomial.covariance @ design)
     exposure = curve.exposure_s()[on].sum() * u.s
     energy_kev = curve.energy.to_value(u.keV)
-    energies = {"channel_low_kev": energy_kev[:, 0], "channel_high_kev": energy_kev[:, 1]}
     start, stop = curve.edges_s()
-    interval = {"start_s": float(start[on][0]), "stop_s": float(stop[on][-1])}
+
+    def finish(spectrum: Spectrum) -> Spectrum:
+        return replace(
+            spectrum,
+            channel_low_kev=energy_kev[:, 0],
+            channel_high_kev=energy_kev[:, 1],
+            start_s=float(start[on][0]),
+            stop_s=float(stop[on][-1]),
+        )
+
     counts: Array = curve.counts[on].sum(axis=0)
-    total = make_spectrum(counts, exposure, name=name)
-    model = make_spectrum(expected, exposure, name=f"{name} background", counts_error=error)
-    return replace(total, **energies, **interval), replace(model, **energies, **interval)
+    predicted = make_spectrum(expected, exposure, name=f"{name} background", counts_error=error)
+    return finish(make_spectrum(counts, exposure, name=name)), finish(predicted)
 
 
 def _inside(curve: LightCurve, intervals_s: Array) -> NDArray[np.bool_]:

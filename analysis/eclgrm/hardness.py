@@ -113,7 +113,13 @@ def hardness_ratio(
     colors = np.interp(points * len(color) - 0.5, np.arange(len(color)), color)
     ratios = 10**colors
     differences = (ratios - 1) / (ratios + 1)
-    return Hardness(*(float(value) for value in (*ratios, *colors, *differences)), level=level)
+    names = [
+        name + suffix
+        for name in ("ratio", "color", "difference")
+        for suffix in ("", "_lower", "_upper")
+    ]
+    numbers = (float(value) for value in (*ratios, *colors, *differences))
+    return Hardness(level=level, **dict(zip(names, numbers, strict=True)))
 
 
 def _posterior_quantiles(band: Band, *, prior_index: float) -> Array:

@@ -1,12 +1,11 @@
-"""Spectra and responses in the OGIP formats: PHA types I and II, background files, RMF, RSP, ARF.
+"""Read spectra and responses in the OGIP formats: PHA I and II, background files, RMF, RSP, ARF.
 
-The only module of the spectral analysis that opens files. References: OGIP-92-007 (spectra),
-CAL/GEN/92-002 and 92-002a (responses).
+This and `ogip_write` are the only modules of the spectral analysis that open files. References:
+OGIP-92-007 (spectra), CAL/GEN/92-002 and 92-002a (responses).
 """
 
-import os
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -157,142 +156,17 @@ def read_spectrum(path: Path | str) -> Spectrum:
     return spectra[0]
 
 
-def write_response(
-    response: Response, path: Path | str, *, header: Mapping[str, Any] | None = None
-) -> None:
-    """Write a response as an RSP file, zeros left out by groups.
-
-    Parameters
-    ----------
-    response : Response
-        The response.
-    path : Path
-        Target; it appears whole or not at all, and replaces an older one.
-    header : mapping, optional
-        Further keywords of the primary header.
-
-    Notes
-    -----
-    The format prescribes single precision: energies and areas are rounded to 6e-8.
-    """
-    n_channels, first = response.n_channels, int(response.channels[0])
-    starts, lengths, values = [], [], []
-    for row in response.matrix_cm2:
-        filled = np.concatenate([[0], (row > 0).astype(np.int8), [0]])
-        change = np.diff(filled)
-        begin, end = np.flatnonzero(change == 1), np.flatnonzero(change == -1)
-        starts.append((begin + first).astype(np.int16))
-        lengths.append((end - begin).astype(np.int16))
-        values.append(row[row > 0].astype(np.float32))
-    edges = response.energy_true_edges_kev
-    matrix = fits.BinTableHDU.from_columns(
-        [
-            fits.Column("ENERG_LO", "E", unit="keV", array=edges[:-1]),
-            fits.Column("ENERG_HI", "E", unit="keV", array=edges[1:]),
-            fits.Column("N_GRP", "I", array=[len(row) for row in starts]),
-            fits.Column("F_CHAN", "PI()", array=_ragged(starts)),
-            fits.Column("N_CHAN", "PI()", array=_ragged(lengths)),
-            fits.Column("MATRIX", "PE()", unit="cm**2", array=_ragged(values)),
-        ],
-        name="SPECRESP MATRIX",
-    )
-    matrix.header.update(
-        _ogip_cards("RESPONSE", "RSP_MATRIX", n_channels, HDUCLAS3="FULL", HDUVERS="1.3.0")
-    )
-    matrix.header["RMFVERSN"] = "1992a"
-    matrix.header["TLMIN4"] = (first, "first channel number")
-    matrix.header["TLMAX4"] = first + n_channels - 1
-    matrix.header["NUMGRP"] = sum(map(len, starts))
-    matrix.header["NUMELT"] = sum(map(len, values))
-    matrix.header["LO_THRES"] = (0.0, "values above this are kept")
-    for key, value in (("TSTART", response.start_s), ("TSTOP", response.stop_s)):
-        if np.isfinite(value):
-            matrix.header[key] = (value, "[s] relative to the trigger")
-    bounds = _bounds_hdu(
-        response.channels, response.channel_low_kev, response.channel_high_kev, first
-    )
-    _write([matrix, bounds], path, response.name, header)
-
-
-def write_spectrum(
-    spectrum: Spectrum,
-    path: Path | str,
-    *,
-    is_background: bool = False,
-    header: Mapping[str, Any] | None = None,
-) -> None:
-    """Write a spectrum as a PHA file of type I.
-
-    Parameters
-    ----------
-    spectrum : Spectrum
-        The spectrum; one with errors is written as a rate, as the format wants it.
-    path : Path
-        Target; it appears whole or not at all, and replaces an older one.
-    is_background : bool
-        Mark it as a background.
-    header : mapping, optional
-        Further keywords of the primary header.
-    """
-    columns = [fits.Column("CHANNEL", "J", array=spectrum.channels)]
-    poisson = spectrum.counts_error is None
-    if spectrum.counts_error is None:
-        columns.append(fits.Column("COUNTS", "D", unit="count", array=spectrum.counts))
-    else:
-        rate = spectrum.counts / spectrum.exposure_s
-        error = spectrum.counts_error / spectrum.exposure_s
-        columns.append(fits.Column("RATE", "D", unit="count/s", array=rate))
-        columns.append(fits.Column("STAT_ERR", "D", unit="count/s", array=error))
-    columns += [
-        fits.Column("SYS_ERR", "D", array=spectrum.systematic),
-        fits.Column("QUALITY", "I", array=spectrum.quality),
-        fits.Column("GROUPING", "I", array=spectrum.grouping),
-        fits.Column("BACKSCAL", "D", array=spectrum.scale),
-    ]
-    hdu = fits.BinTableHDU.from_columns(columns, name="SPECTRUM")
-    first, n_channels = int(spectrum.channels[0]), len(spectrum.channels)
-    hdu.header.update(
-        _ogip_cards(
-            "SPECTRUM",
-            "BKG" if is_background else "TOTAL",
-            n_channels,
-            HDUCLAS3="COUNT" if poisson else "RATE",
-            HDUCLAS4="TYPE:I",
-            HDUVERS="1.2.1",
-        )
-    )
-    hdu.header.update(
-        TLMIN1=first,
-        TLMAX1=first + n_channels - 1,
-        EXPOSURE=spectrum.exposure_s,
-        AREASCAL=1.0,
-        CORRSCAL=0.0,
-        POISSERR=poisson,
-        RESPFILE=spectrum.response_file or "none",
-        BACKFILE=spectrum.background_file or "none",
-        ANCRFILE="none",
-        CORRFILE="none",
-    )
-    for key, value in (("TSTART", spectrum.start_s), ("TSTOP", spectrum.stop_s)):
-        if np.isfinite(value):
-            hdu.header[key] = (value, "[s] relative to the trigger")
-    hdus = [hdu]
-    if spectrum.channel_low_kev is not None and spectrum.channel_high_kev is not None:
-        hdus.append(
-            _bounds_hdu(
-                spectrum.channels, spectrum.channel_low_kev, spectrum.channel_high_kev, first
-            )
-        )
-    _write(hdus, path, spectrum.name, header)
-
-
 @contextmanager
 def _open(path: Path | str) -> Iterator[fits.HDUList]:
     """Open a FITS file; what astropy finds wrong with it becomes an `OgipError`."""
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("error", "File may have been truncated", AstropyUserWarning)
-            with fits.open(path, memmap=False, lazy_load_hdus=False) as hdus:
+            # Our own file object: astropy leaves its own open where opening fails.
+            with (
+                Path(path).open("rb") as file,
+                fits.open(file, memmap=False, lazy_load_hdus=False) as hdus,
+            ):
                 yield hdus
     except FileNotFoundError as error:
         raise OgipError(f"{path}: there is no such file") from error
@@ -435,7 +309,9 @@ def _read_row(
             "the channels are not supported"
         )
     exposure_s = float(field("EXPOSURE", np.nan)[0])
-    if not exposure_s > 0:
+    quality = field("QUALITY", 0).astype(np.int64)
+    # GBM marks spectra around its trigger as bad and gives some of them no time at all.
+    if not exposure_s > 0 and np.any(quality == 0):
         raise OgipError(f"{where}: EXPOSURE is {exposure_s}, expected seconds above 0")
     factor = exposure_s if is_rate else 1.0
     poisson = bool(header.get("POISSERR", "STAT_ERR" not in names)) and not is_rate
@@ -461,7 +337,7 @@ def _read_row(
         counts_error=None if poisson else field("STAT_ERR", 0.0).astype(np.float64) * factor,
         exposure_s=exposure_s,
         systematic=field("SYS_ERR", 0.0).astype(np.float64),
-        quality=field("QUALITY", 0).astype(np.int64),
+        quality=quality,
         grouping=field("GROUPING", 0).astype(np.int64),
         scale=scale.astype(np.float64),
         channel_low_kev=low_kev,
@@ -495,64 +371,3 @@ def _file_name(hdu: fits.BinTableHDU, key: str, row: Any) -> str:
         value = hdu.data[key][row]
     text = str(value).strip()
     return "" if text.lower() in ("none", "") else text
-
-
-def _ogip_cards(kind: str, sub_kind: str, n_channels: int, **further: str) -> list[tuple[str, Any]]:
-    return [
-        ("HDUCLASS", "OGIP"),
-        ("HDUCLAS1", kind),
-        ("HDUCLAS2", sub_kind),
-        *further.items(),
-        ("TELESCOP", "unknown"),
-        ("INSTRUME", "unknown"),
-        ("FILTER", "none"),
-        ("CHANTYPE", "PHA"),
-        ("DETCHANS", n_channels),
-    ]
-
-
-def _bounds_hdu(
-    channels: NDArray[np.int64], low_kev: Array, high_kev: Array, first: int
-) -> fits.BinTableHDU:
-    hdu = fits.BinTableHDU.from_columns(
-        [
-            fits.Column("CHANNEL", "I", array=channels),
-            fits.Column("E_MIN", "E", unit="keV", array=low_kev),
-            fits.Column("E_MAX", "E", unit="keV", array=high_kev),
-        ],
-        name="EBOUNDS",
-    )
-    hdu.header.update(_ogip_cards("RESPONSE", "EBOUNDS", len(channels), HDUVERS="1.2.0"))
-    hdu.header["TLMIN1"] = first
-    hdu.header["TLMAX1"] = first + len(channels) - 1
-    return hdu
-
-
-def _ragged(rows: list[NDArray[Any]]) -> NDArray[np.object_]:
-    column = np.empty(len(rows), dtype=object)
-    column[:] = rows
-    return column
-
-
-def _write(
-    tables: list[fits.BinTableHDU],
-    path: Path | str,
-    name: str,
-    header: Mapping[str, Any] | None,
-) -> None:
-    """Write beside the target and move it there, so that no half file is ever seen."""
-    primary = fits.PrimaryHDU()
-    primary.header["OBJECT"] = name[-60:]
-    for key, value in (header or {}).items():
-        primary.header[key] = value
-    for table in tables:
-        for key in ("TELESCOP", "INSTRUME"):
-            if header and key in header:
-                table.header[key] = header[key]
-    target = Path(path)
-    partial = target.with_name(f".{target.name}.{os.getpid()}.part")
-    try:
-        fits.HDUList([primary, *tables]).writeto(partial, overwrite=True, checksum=True)
-        partial.replace(target)
-    finally:
-        partial.unlink(missing_ok=True)

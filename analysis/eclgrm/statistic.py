@@ -39,7 +39,8 @@ def profile_background(
 
     It is the non-negative root of ``b^2 + (s2 - B + m) b + s2 (m - n) - B m = 0`` (XSPEC
     appendix B, "pgstat", with ``s2`` the variance of ``B``). Without counts the likelihood is
-    linear in ``b`` and the optimum is ``B - s2``. In both cases a negative result becomes 0.
+    linear in ``b`` and the optimum is ``B - s2``. In both cases a negative result becomes 0: the
+    formula as printed in the manual would let a background be negative where counts fall short.
 
     Parameters
     ----------
@@ -90,6 +91,9 @@ def pg(counts: Array, source: Array, background: Array, background_error: Array)
     best = profile_background(counts, source, background, background_error)
     known = np.maximum(background, 0.0)
     best = np.where(background_error > 0, best, known)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        pull = np.where(background_error > 0, (background - best) / background_error, 0.0)
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        # At a root (B - b) / s = s (1 - n / (m + b)), which no rounding of b spoils for small s.
+        inside = background_error * (1 - counts / (source + best))
+        pull = np.where(best > 0, inside, background / background_error)
+    pull = np.where(background_error > 0, pull, 0.0)
     return np.asarray(cash(counts, source + best) + pull * pull)
