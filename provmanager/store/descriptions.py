@@ -43,19 +43,19 @@ def activity_descriptions(
         session,
         "SELECT f.*, e.name AS entity_description FROM prov.flow_description f "
         "LEFT JOIN prov.entity_description e USING (entity_description_id) "
-        "WHERE f.activity_description_id = ANY(:i) ORDER BY f.role",
+        'WHERE f.activity_description_id = ANY(:i) ORDER BY f.role COLLATE "C"',
         ids,
     )
     parameters = _parts(
         session,
         "SELECT * FROM prov.parameter_description WHERE activity_description_id = ANY(:i) "
-        "ORDER BY name",
+        'ORDER BY name COLLATE "C"',
         ids,
     )
     files = _parts(
         session,
         "SELECT * FROM prov.config_file_description WHERE activity_description_id = ANY(:i) "
-        "ORDER BY name",
+        'ORDER BY name COLLATE "C"',
         ids,
     )
     return [
