@@ -215,5 +215,5 @@ def excess_scatter(
         return 0.0
     counts = np.bincount(index, curve.total[use_bins])[full]
     expected = np.bincount(index, background.expected(curve)[use_bins])[full]
-        excess = float(np.mean(((counts - expected) ** 2 - expected) / expected**2))
+    excess = float(np.mean(((counts - expected) ** 2 - expected) / expected**2))
     return float(np.sqrt(max(0.0, excess)))

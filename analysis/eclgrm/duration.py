@@ -8,7 +8,7 @@ from astropy.units import Quantity
 
 from .background import Background, choose_background, excess_scatter, off_intervals
 from .blocks import Burst, BurstSearch, find_burst
-from .lightcurve import FloatArray, LightCurve, good_bins, select_band, select_bins
+from .lightcurve import BoolArray, FloatArray, LightCurve, good_bins, select_band, select_bins
 
 LEVELS = (0.05, 0.25, 0.75, 0.95)
 
@@ -174,7 +174,7 @@ def _gap(curve: LightCurve, low: float, high: float) -> float:
 
 def _bootstrap(
     curve: LightCurve,
-    off: FloatArray,
+    off: BoolArray,
     background: Background,
     rng: np.random.Generator,
     settings: DurationSettings,
@@ -203,7 +203,7 @@ class _Window:
     def _weights(self, low: float, high: float) -> FloatArray:
         """Time that each bin's middle stands for in the mean of a plateau."""
         start, stop = self.edges.T
-        return np.clip(np.minimum(stop, high) - np.maximum(start, low), 0.0, None)
+        return np.asarray(np.clip(np.minimum(stop, high) - np.maximum(start, low), 0.0, None))
 
     def quantiles(self, net: FloatArray) -> tuple[FloatArray, float]:
         """Return the times of LEVELS, NaN where there is no burst, and the net counts."""

@@ -112,7 +112,7 @@ def read_batse_64ms(path: Path, *, reference: Time | None = None) -> LightCurve:
     return LightCurve(
         start=(first - zero) * BATSE_BIN_S * u.s,
         stop=(last - zero) * BATSE_BIN_S * u.s,
-        counts=np.round(counts),
+        counts=np.round(counts).astype(np.float64),
         energy=BATSE_ENERGY_KEV * u.keV,
         is_good=whole & (counts.sum(axis=1) > 0),
         reference=reference,
