@@ -200,6 +200,9 @@ class _Keeper:
         while not self._over.wait(_WATCH_S):
             if embedded.is_running(self._data_dir):
                 continue
+            if not (self._data_dir / "pgdata" / "PG_VERSION").exists():
+                logger.critical("the data in %s are gone: stop this server", self._data_dir)
+                return
             logger.error("the embedded PostgreSQL in %s is gone: starting it", self._data_dir)
             try:
                 self._server.stop()

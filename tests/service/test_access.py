@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 import fastapi.routing
 import httpx
 import pytest
+from fastapi import APIRouter, FastAPI
 from sqlalchemy import text
 
 from provmanager.client import ProvClient
@@ -44,6 +45,14 @@ def test_every_route_declares_exactly_one_access_rule(app):
     assert {"/v1/health", "/v1/info", "/v1/tokens"} <= {route.path for route in routes}
     rules = {(r.path, *r.methods): rules_of(r.dependant) for r in routes}
     assert {where: found for where, found in rules.items() if len(found) != 1} == {}
+
+
+def test_a_route_without_a_rule_would_be_found():
+    app, router = FastAPI(), APIRouter()
+    router.add_api_route("/forgotten", lambda: None)
+    app.include_router(router)
+    found = [rules_of(r.dependant) for r in api_routes(app) if r.path == "/forgotten"]
+    assert found == [[]]
 
 
 def test_only_health_and_the_api_description_are_open(app):
