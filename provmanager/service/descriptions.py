@@ -9,7 +9,7 @@ from provmanager.logic import descriptions
 from provmanager.model import Role
 
 from .deps import SessionDep, SettingsDep
-from .documents import read_whole
+from .limits import read_document
 from .security import require
 from .wire import DescriptionsAnswer
 
@@ -24,7 +24,7 @@ _BODY = {
 
 
 async def _body(request: Request, settings: SettingsDep) -> bytes:
-    return await read_whole(request, settings.max_document_bytes)
+    return await read_document(request, settings)
 
 
 @router.put("", dependencies=[require(Role.CURATOR)], openapi_extra=_BODY)

@@ -1,13 +1,10 @@
 """``/v1/documents``: deliver documents, and read them back verbatim."""
 
-from collections.abc import AsyncIterator
-from dataclasses import replace
 from typing import Annotated
 
 import orjson
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
-from starlette.datastructures import UploadFile
 
 from provmanager.config.settings import Settings
 from provmanager.errors import DocumentTooLargeError, JSONDict, UsageError
@@ -17,19 +14,26 @@ from provmanager.model import Principal, Role
 
 from .deps import SessionDep, SettingsDep
 from .intake import Intake
+from .limits import (
+    MULTIPART,
+    NDJSON,
+    ReceivedDocument,
+    brings_many,
+    read_document,
+    read_documents,
+)
 from .security import require
 from .wire import BulkAnswer, Receipt, bulk_answer
 
 router = APIRouter(prefix="/v1/documents", tags=["documents"])
 
-_MANY = ("application/x-ndjson", "multipart/form-data")
 _BATCH = 1000
 _OPENAPI = {
     "requestBody": {
         "required": True,
         "content": {
             kind: {"schema": {"type": "string", "format": "binary"}}
-            for kind in ("application/json", "application/octet-stream", *_MANY)
+            for kind in ("application/json", "application/octet-stream", NDJSON, MULTIPART)
         },
     }
 }
@@ -55,11 +59,10 @@ async def post_documents(
     Each document is recorded whole or not at all, and the same document again changes nothing.
     """
     intake: Intake = request.app.state.intake
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if kind in _MANY:
-        sources = (_parts if kind == "multipart/form-data" else _lines)(request, settings)
-        return _json(200, bulk_answer(await _record_many(sources, intake, settings, principal)))
-    data = await read_whole(request, settings.max_document_bytes)
+    if brings_many(request):
+        outcomes = await _record_many(request, intake, settings, principal)
+        return _json(200, bulk_answer(outcomes))
+    data = await read_document(request, settings)
     source = Source(data, name, principal.name, principal.job)
     outcome = await run_in_threadpool(intake.record, source)
     if outcome.error is not None:
@@ -73,82 +76,38 @@ def _json(status_code: int, content: JSONDict | None) -> Response:
 
 
 async def _record_many(
-    sources: AsyncIterator[Source], intake: Intake, settings: Settings, principal: Principal
+    request: Request, intake: Intake, settings: Settings, principal: Principal
 ) -> list[Outcome]:
-    items: list[Outcome] = []
-    batch: list[Source] = []
+    """Record the documents of the body as they arrive, `_BATCH` at a time."""
+    outcomes: list[Outcome] = []
+    batch: list[ReceivedDocument] = []
     size = 0
-    async for source in sources:
-        batch.append(replace(source, received_from=principal.name, job=principal.job))
-        size += len(source.data)
-        if len(batch) >= _BATCH or size >= settings.max_document_bytes:
-            items += await run_in_threadpool(intake.record_many, batch)
-            batch, size = [], 0
-    if batch:
-        items += await run_in_threadpool(intake.record_many, batch)
-    return items
+    try:
+        async for document in read_documents(request, settings):
+            batch.append(document)
+            size += len(document.data)
+            if len(batch) >= _BATCH or size >= settings.max_document_bytes:
+                outcomes += await _record_batch(batch, intake, principal)
+                batch, size = [], 0
+    except (UsageError, DocumentTooLargeError) as error:
+        if outcomes:
+            error.message += f"; the first {len(outcomes)} documents were taken"
+            error.details["n_taken"] = len(outcomes)
+        raise
+    return outcomes + await _record_batch(batch, intake, principal)
 
 
-async def read_whole(request: Request, limit: int) -> bytes:
-    """Return the body, which is at most `limit` bytes: what is more is not even read."""
-    declared = request.headers.get("content-length", "")
-    if declared.isdecimal() and int(declared) > limit:
-        raise _too_large(int(declared), limit)
-    data = bytearray()
-    async for chunk in request.stream():
-        data += chunk
-        if len(data) > limit:
-            raise _too_large(len(data), limit)
-    return bytes(data)
-
-
-def _too_large(found: int, limit: int) -> DocumentTooLargeError:
-    return DocumentTooLargeError(
-        f"the document has {found} bytes or more, the limit is {limit}: send the provenance only, "
-        "not the product; or raise PROV_MAX_DOCUMENT_BYTES on the server",
-        expected=limit,
-        found=found,
-    )
-
-
-async def _lines(request: Request, settings: Settings) -> AsyncIterator[Source]:
-    """Yield the documents of an NDJSON body as they arrive."""
-    limit, rest, n = settings.max_document_bytes, b"", 0
-    async for chunk in request.stream():
-        *whole, rest = (rest + chunk).split(b"\n")
-        for line in whole:
-            n += 1
-            if line.strip():
-                yield Source(line, f"line {n}")
-        if len(rest) > limit:
-            raise _too_large(len(rest), limit)
-        _check_number(n, settings)
-    if rest.strip():
-        yield Source(rest, f"line {n + 1}")
-
-
-async def _parts(request: Request, settings: Settings) -> AsyncIterator[Source]:
-    """Yield the documents of a multipart body."""
-    async with request.form(
-        max_files=settings.max_documents_per_request, max_part_size=settings.max_document_bytes
-    ) as form:
-        for n, (field, value) in enumerate(form.multi_items(), 1):
-            _check_number(n, settings)
-            if isinstance(value, UploadFile):
-                yield Source(await value.read(), value.filename or field)
-            else:
-                yield Source(value.encode(), field)
-
-
-def _check_number(n: int, settings: Settings) -> None:
-    limit = settings.max_documents_per_request
-    if n > limit:
-        raise UsageError(
-            f"more than {limit} documents in one request; send them in several, or raise "
-            "PROV_MAX_DOCUMENTS_PER_REQUEST on the server",
-            expected=limit,
-            found=n,
-        )
+async def _record_batch(
+    batch: list[ReceivedDocument], intake: Intake, principal: Principal
+) -> list[Outcome]:
+    sources = [
+        Source(d.data, d.name, principal.name, principal.job) for d in batch if d.error is None
+    ]
+    recorded = iter(await run_in_threadpool(intake.record_many, sources) if sources else ())
+    return [
+        Outcome(d.name, "refused", error=d.error) if d.error is not None else next(recorded)
+        for d in batch
+    ]
 
 
 @router.get(
