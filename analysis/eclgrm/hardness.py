@@ -15,7 +15,7 @@ from scipy.special import ndtr, ndtri
 
 Array = NDArray[np.float64]
 
-_N_INTENSITY = 4000
+_N_INTENSITY = 2000
 _N_BACKGROUND = 41
 _N_QUANTILES = 600
 

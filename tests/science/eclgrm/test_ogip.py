@@ -231,9 +231,9 @@ def test_damaged_and_missing_files_are_named(damaged: Path, tmp_path: Path) -> N
 
 def test_a_file_of_the_wrong_kind_says_what_it_has(grb: Path) -> None:
     folder = grb / "gbm_bn090217206"
-    with pytest.raises(OgipError, match="no response matrix; expected .* found PRIMARY, SPECTRUM"):
+    with pytest.raises(OgipError, match=r"no response matrix; expected .* found PRIMARY, SPECTRUM"):
         read_responses(folder / "bn090217206_n6_bkgspectra.bak")
-    with pytest.raises(OgipError, match="0 extensions SPECTRUM, expected one; found PRIMARY, EBO"):
+    with pytest.raises(OgipError, match=r"0 extensions SPECTRUM, expected one; found PRIMARY, EBO"):
         read_spectra(folder / "bn090217206_n6_weightedrsp.rsp")
 
 
@@ -258,10 +258,10 @@ def test_contradictions_inside_a_file_are_named(tmp_path: Path) -> None:
     with pytest.raises(OgipError, match="3 channels, expected DETCHANS = 5"):
         read_spectrum(edited(pha, "SPECTRUM", {"DETCHANS": 5}))
     pha.with_name("edited_a.pha").unlink()
-    with pytest.raises(OgipError, match="neither Poisson counts .* nor a column STAT_ERR"):
+    with pytest.raises(OgipError, match=r"neither Poisson counts .* nor a column STAT_ERR"):
         read_spectrum(edited(pha, "SPECTRUM", {"POISSERR": False}))
     rsp.with_name("edited_a.rsp").unlink()
-    with pytest.raises(OgipError, match="fills channels 0 to 2 .* expected channels 1 to 3"):
+    with pytest.raises(OgipError, match=r"fills channels 0 to 2 .* expected channels 1 to 3"):
         read_response(edited(rsp, "SPECRESP MATRIX", {"TLMIN4": 1}))
     rsp.with_name("edited_a.rsp").unlink()
     with pytest.raises(OgipError, match="unit 's' of ENERG_LO, expected one of energy"):

@@ -1,5 +1,7 @@
 """Photon spectra against their definitions and closed integrals."""
 
+from itertools import pairwise
+
 import astropy.units as u
 import numpy as np
 import pytest
@@ -129,7 +131,7 @@ def test_band_bins_across_the_break_agree_with_adaptive_quadrature() -> None:
             epsabs=0,
             epsrel=1e-11,
         )[0]
-        for low, high in zip(edges[:-1], edges[1:], strict=True)
+        for low, high in pairwise(edges)
     ]
     # The second derivative jumps at the break, which costs the one bin that holds it 1e-5.
     assert found == pytest.approx(exact, rel=1e-5)
