@@ -97,7 +97,8 @@ def _operation(name: str, operation: Operation, description: Operation) -> Itera
     parameters = operation.get("parameters", [])
     if parameters:
         rows = [
-            f"| `{p['name']}` | {p['in']} | {_type(p['schema'])} | {_said(p)} |" for p in parameters
+            f"| `{p['name']}` | {p['in']} | {_type(p['schema'], description)} | {_said(p)} |"
+            for p in parameters
         ]
         yield "| parameter | in | type | meaning |\n|---|---|---|---|\n" + "\n".join(rows)
     body = operation.get("requestBody", {}).get("content", {})
@@ -108,13 +109,15 @@ def _operation(name: str, operation: Operation, description: Operation) -> Itera
     yield f"Answers: {'; '.join(told)}."
 
 
-def _type(schema: dict[str, Any]) -> str:  # Any: JSON Schema
+def _type(schema: dict[str, Any], description: Operation) -> str:  # Any: JSON Schema
     if "anyOf" in schema:
-        return _type(next(s for s in schema["anyOf"] if s.get("type") != "null"))
+        schema = next(s for s in schema["anyOf"] if s.get("type") != "null")
+    if "$ref" in schema:
+        schema = _referred(schema["$ref"], description)
     if "enum" in schema:
         return ", ".join(f"`{value}`" for value in schema["enum"])
     if schema.get("type") == "array":
-        return f"{_type(schema['items'])}, repeatable"
+        return f"{_type(schema['items'], description)}, repeatable"
     return " ".join(filter(None, (schema.get("type", "any"), schema.get("format"))))
 
 
@@ -132,8 +135,13 @@ def _fields(body: Operation, description: Operation) -> str:
     reference = next(iter(body.values())).get("schema", {}).get("$ref")
     if not reference:
         return ""
-    schema = description["components"]["schemas"][reference.rpartition("/")[2]]
-    return " with " + ", ".join(f"`{name}`" for name in schema["properties"])
+    properties = _referred(reference, description)["properties"]
+    return " with " + ", ".join(f"`{name}`" for name in properties)
+
+
+def _referred(reference: str, description: Operation) -> dict[str, Any]:  # Any: JSON Schema
+    found: dict[str, Any] = description["components"]["schemas"][reference.rpartition("/")[2]]
+    return found
 
 
 def _answer(answer: Operation) -> str:
