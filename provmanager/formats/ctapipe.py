@@ -262,6 +262,8 @@ def _read_files(
         if not isinstance(entry, dict):
             raise wrong(place, "an object with url and role", entry)
         required_text(entry, "url", place, "a path or URL")
+        if not isinstance(files.raw_urls[index], str):  # NaN, which was cleaned to a word
+            raise wrong(child(place, "url"), "a path or URL", files.raw_urls[index])
         location = _location(files.raw_urls[index], host, place, found.notes)
         reference = _reference(entry, files.side, place, activity, found.notes)
         product_id = reference.product_id if reference else None

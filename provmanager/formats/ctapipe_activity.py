@@ -104,17 +104,18 @@ def _clock(record: JSONObject, key: str, pointer: str) -> tuple[str | None, date
 
 def _exit_code(record: JSONObject, pointer: str) -> int | None:
     value = record.get("exit_code")
-    if value is None or (isinstance(value, int) and not isinstance(value, bool)):
-        return value
-    if isinstance(value, float) and value.is_integer():
-        return int(value)
-    if (
-        isinstance(value, str)
-        and value.removeprefix("-").isdecimal()
-        and len(value) <= _EXIT_DIGITS
-    ):
-        return int(value)
-    raise wrong(child(pointer, "exit_code"), "a whole number or null", value)
+    if value is None:
+        return None
+    code = None
+    is_whole = isinstance(value, float) and value.is_integer()
+    is_text = isinstance(value, str) and len(value) <= _EXIT_DIGITS
+    if isinstance(value, int) and not isinstance(value, bool):
+        code = value
+    elif is_whole or (is_text and value.removeprefix("-").isdecimal()):
+        code = int(value)
+    if code is None or not -(2**31) <= code < 2**31:
+        raise wrong(child(pointer, "exit_code"), "a whole number of 32 bits or null", value)
+    return code
 
 
 def _status(

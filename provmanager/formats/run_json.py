@@ -247,7 +247,8 @@ class _Environments:
         environment = environment or {}
         packages = environment.get("packages")
         name = (software or {}).get("name")
-        clue = (name, (software or {}).get("version"), len(packages) if packages else 0)
+        n_packages = len(packages) if isinstance(packages, list) else 0
+        clue = (name, (software or {}).get("version"), n_packages)
         known = self._found.get(clue)
         if known is not None and known[0] == environment and known[1] == software:
             return known[2]

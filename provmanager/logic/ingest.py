@@ -23,6 +23,7 @@ from .recording import Written, record_batch
 from .redaction import RedactionPolicy, load_policy
 from .resolution import resolve_batch
 from .runs import Batch
+from .storable import check_storable
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +141,7 @@ def _read(place: int, source: Source, policy: IngestPolicy) -> _Read:
         )
     stored, n_redactions = policy.redaction.apply(source.data)
     document = read(stored, name=source.name)
+    check_storable(document)
     sha256 = sha256_hex(source.data)
     return _Read(place, source, sha256, stored, n_redactions, document, claims_of(document, sha256))
 

@@ -1,0 +1,94 @@
+"""What the database can hold: names short enough to be looked up.
+
+PostgreSQL finds rows by an index, whose entries have at most 2704 bytes. A longer name is not a
+name: somebody put contents where an identifier belongs, and is told so before anything is stored.
+"""
+
+from collections.abc import Iterable, Iterator
+
+from provmanager.errors import DocumentError
+from provmanager.formats import split_location
+from provmanager.model import Activity, Document, Entity
+
+MAX_NAME_BYTES = 2500
+
+Named = tuple[str, str | None]
+"""(What it is, in words; the name)."""
+
+
+def check_storable(document: Document) -> None:
+    """Refuse a document with a name that is too long to be found again.
+
+    Raises
+    ------
+    DocumentError
+        With ``expected`` and ``found``, in bytes.
+    """
+    for what, name in _names(document):
+        if name is not None:
+            check_name(what, name)
+
+
+def check_name(what: str, name: str, *, pointer: str | None = None) -> None:
+    """Refuse `name` if it is too long to be found again; `what` it is, in words."""
+    # A character has four bytes at most: nearly all names pass without being encoded.
+    if len(name) * 4 <= MAX_NAME_BYTES:
+        return
+    size = len(name.encode("utf-8", "surrogatepass"))
+    if size > MAX_NAME_BYTES:
+        raise DocumentError(
+            f"the {what} {name[:60]!r}… has {size} bytes; a name has {MAX_NAME_BYTES} at most: put "
+            "long text where it is not looked up, in the configuration or a comment",
+            pointer=pointer,
+            expected=MAX_NAME_BYTES,
+            found=size,
+        )
+
+
+def _names(document: Document) -> Iterator[Named]:
+    yield from _of_activities(document.activities)
+    yield from _of_entities(document.entities)
+    for agent in document.agents:
+        yield "agent", agent.iri
+        yield "name of an agent", agent.name
+    for prefix in document.namespaces:
+        yield "prefix", prefix
+    for flow in (*document.used, *document.generated):
+        yield "role", flow.role
+    for bond in (*document.associated, *document.attributed):
+        yield "role", bond.role
+
+
+def _of_activities(activities: Iterable[Activity]) -> Iterator[Named]:
+    seen: set[int] = set()
+    for activity in activities:
+        yield "activity name", activity.name
+        yield "activity identifier", activity.iri
+        if activity.job is not None:
+            job = activity.job.get("id")
+            yield "job id", job if isinstance(job, str) else None
+        environment = activity.environment
+        if environment is not None and id(environment) not in seen:
+            seen.add(id(environment))
+            yield from _packages(environment.get("packages"))
+
+
+def _of_entities(entities: Iterable[Entity]) -> Iterator[Named]:
+    for entity in entities:
+        yield "name of a product", entity.name
+        if entity.producer is not None:
+            yield "activity name", entity.producer.name
+        for identifier in (*entity.product_ids, *entity.digests):
+            yield "identifier of a product", identifier
+        for location in entity.locations:
+            if len(location) * 4 > MAX_NAME_BYTES:
+                folder, name = split_location(location)
+                yield "folder of a product", folder
+                yield "file name of a product", name
+
+
+def _packages(packages: object) -> Iterator[Named]:
+    for package in packages if isinstance(packages, list) else ():
+        if isinstance(package, dict):
+            yield "package", str(package.get("name"))
+            yield "version of a package", str(package.get("version"))
