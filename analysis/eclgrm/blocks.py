@@ -141,7 +141,7 @@ class BurstSearch:
     """
 
     false_alarm: float = 1e-3
-    threshold: float = 4.5
+    threshold: float = 5.0
     max_order: int = 4
     min_fraction: float = 0.05
     max_iteration: int = 12

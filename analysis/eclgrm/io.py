@@ -32,9 +32,9 @@ BATSE_PREBURST = 32
 WHOLE_COUNT = 0.05
 """Sums of sixteenths written with nine digits come this near to whole counts."""
 
-# Nominal edges of the eight channels of TRIGDAT and CTIME, sodium-iodide detectors (Meegan et al.
-# 2009, ApJ 702, 791, table 4). The file does not hold them.
-TRIGDAT_ENERGY_KEV = np.array([3.4, 10.0, 22.0, 44.0, 95.0, 300.0, 500.0, 800.0, 2000.0])
+# Edges of the eight channels, sodium-iodide detectors, rounded: the file does not hold them. They
+# make the counts of a channel those of the 128-channel spectra of the same detector and time.
+TRIGDAT_ENERGY_KEV = np.array([4.0, 12.0, 27.0, 50.0, 100.0, 300.0, 540.0, 980.0, 2000.0])
 TRIGDAT_N_DETECTOR, TRIGDAT_N_CHANNEL = 14, 8
 
 

@@ -53,6 +53,11 @@ class LightCurve:
 
     def __post_init__(self) -> None:
         start, stop = (np.array(edge.to_value(u.s), float) for edge in (self.start, self.stop))
+        if start.ndim != 1 or start.size == 0 or stop.shape != start.shape:
+            raise ValueError(
+                f"start and stop have the shapes {start.shape} and {stop.shape}; "
+                "expected one shape (n_time,) with n_time > 0"
+            )
         counts = np.array(self.counts, float)
         good = np.ones(start.shape, bool) if self.is_good is None else np.array(self.is_good, bool)
         live = stop - start if self.exposure is None else np.array(self.exposure.to_value(u.s))
@@ -127,9 +132,7 @@ def _check(
     energy: FloatArray,
 ) -> None:
     n_time = start.size
-    if start.ndim != 1 or n_time == 0:
-        raise ValueError(f"start has the shape {start.shape}; expected (n_time,) with n_time > 0")
-    for name, array in (("stop", stop), ("is_good", good), ("exposure", live)):
+    for name, array in (("is_good", good), ("exposure", live)):
         if array.shape != (n_time,):
             raise ValueError(f"{name} has the shape {array.shape}; expected {(n_time,)}, as start")
     if counts.ndim != 2 or counts.shape[0] != n_time:

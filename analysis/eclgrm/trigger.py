@@ -7,7 +7,15 @@ import numpy as np
 from astropy.time import Time
 from astropy.units import Quantity
 
-from .lightcurve import FloatArray, IntArray, LightCurve, good_bins, select_band, sliding_windows
+from .lightcurve import (
+    EDGE_TOLERANCE,
+    FloatArray,
+    IntArray,
+    LightCurve,
+    good_bins,
+    select_band,
+    sliding_windows,
+)
 
 BATSE_BANDS = ((50.0, 300.0), (20.0, 100.0), (100.0, np.inf))
 """keV. The band of the on-board trigger of most of the mission, a soft and a hard one."""
@@ -153,10 +161,13 @@ class _Search:
             float(value.to_value(u.s))
             for value in (settings.guard, settings.background, settings.min_background)
         )
-        begin = np.searchsorted(start, self.start - guard - reach, side="left")
-        end = np.searchsorted(stop, self.start - guard, side="right")
+        slack = EDGE_TOLERANCE * (stop - start).min()
+        begin = np.searchsorted(start, self.start - guard - reach - slack, side="left")
+        end = np.searchsorted(stop, self.start - guard + slack, side="right")
         end = np.maximum(end, begin)
         live, middle = self.curve.exposure_s(), 0.5 * (start + stop)
+        origin = middle.mean()
+        middle = middle - origin
         sums = [
             _between(term, begin, end)
             for term in (
@@ -173,7 +184,7 @@ class _Search:
             mean_t, mean = s_t / s_w, s_n / s_w
             spread = s_tt - s_w * mean_t**2
             self.slope = (s_nt - mean_t * s_n) / spread
-            lead = 0.5 * (self.start + self.stop) - mean_t
+            lead = 0.5 * (self.start + self.stop) - origin - mean_t
             self.rate = mean + self.slope * lead
             self.rate_variance = np.maximum(mean, 0.0) * (1.0 / s_w + lead**2 / spread)
         self.fitted &= np.isfinite(self.rate) & np.isfinite(self.rate_variance)
