@@ -113,8 +113,10 @@ def _exit_code(record: JSONObject, pointer: str) -> int | None:
         code = value
     elif is_whole or (is_text and value.removeprefix("-").isdecimal()):
         code = int(value)
-    if code is None or not -(2**31) <= code < 2**31:
-        raise wrong(child(pointer, "exit_code"), "a whole number of 32 bits or null", value)
+    if code is None:
+        raise wrong(child(pointer, "exit_code"), "a whole number or null", value)
+    if not -(2**31) <= code < 2**31:
+        raise wrong(child(pointer, "exit_code"), "a whole number of 32 bits", value)
     return code
 
 

@@ -53,10 +53,10 @@ def _names(document: Document) -> Iterator[Named]:
         yield "name of an agent", agent.name
     for prefix in document.namespaces:
         yield "prefix", prefix
-    for flow in (*document.used, *document.generated):
-        yield "role", flow.role
-    for bond in (*document.associated, *document.attributed):
-        yield "role", bond.role
+    yield from (("role", used.role) for used in document.used)
+    yield from (("role", generated.role) for generated in document.generated)
+    yield from (("role", associated.role) for associated in document.associated)
+    yield from (("role", attributed.role) for attributed in document.attributed)
 
 
 def _of_activities(activities: Iterable[Activity]) -> Iterator[Named]:
