@@ -6,7 +6,7 @@ background out of every channel. Minimisation by MIGRAD, errors by HESSE and MIN
 1975; iminuit).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 
@@ -55,7 +55,7 @@ class FitResult:
     is_valid : bool
         The minimum is a minimum and its covariance is usable.
     at_limit : tuple of str
-        Parameters that ran to a limit: their errors mean nothing.
+        Parameters that ran to a limit, also beta to alpha: their errors mean nothing.
     """
 
     model: SpectralModel
@@ -222,7 +222,11 @@ def fit(
     if not likelihood.counts.sum() > 0:
         names = ", ".join(one.name for one in observations)
         raise FitError(f"no counts in the channels chosen of {names}: nothing to fit")
-    minuit = _minuit(likelihood, observations, {**(start or {}), **fixed}, tuple(fixed), free_areas)
+    points = _starting_points(likelihood, {**(start or {}), **fixed})
+    minuit = _search(
+        _minuit(likelihood, observations, point, tuple(fixed), free_areas) for point in points
+    )
+    minuit.strategy = 1
     minuit.migrad()
     if not minuit.valid:
         minuit.simplex().migrad()
@@ -235,17 +239,16 @@ def fit(
 def _minuit(
     likelihood: _Likelihood,
     observations: Sequence[Observation],
-    given: Mapping[str, float],
+    values: Array,
     fixed: tuple[str, ...],
     free_areas: bool,
 ) -> Minuit:
     model = likelihood.model
-    values = _starting_values(likelihood, given)
     areas = [f"area_{index}" for index in range(len(observations))]
     names = ["ln_amplitude", *model.parameters[1:], *areas]
     minuit = Minuit(likelihood, np.concatenate([values, np.ones(len(areas))]), name=names)
     minuit.errordef = Minuit.LEAST_SQUARES  # the statistic is -2 ln L
-    minuit.strategy = 1
+    minuit.strategy = 0
     for name, fit_name, limits in zip(model.parameters, names, model.limits, strict=False):
         minuit.limits[fit_name] = tuple(np.log(limits)) if name == "amplitude" else limits
         minuit.errors[fit_name] = 0.1 * minuit.values[fit_name] if name == "e_peak" else 0.05
@@ -257,20 +260,42 @@ def _minuit(
     return minuit
 
 
+def _search(tries: Iterable[Minuit]) -> Minuit:
+    """Minimise from one start after the other, until two agree on a minimum inside the limits."""
+    best: Minuit | None = None
+    for one in tries:
+        one.migrad()
+        if best is None:
+            best = one
+            continue
+        agree = abs(float(one.fval) - float(best.fval)) < 0.05 and one.valid and best.valid
+        best = one if one.fval < best.fval else best
+        if agree and not _at_limit(best):
+            break
+    assert best is not None
+    return best
+
+
 _GRID: Mapping[str, tuple[float, ...]] = {
     "index": (-1.0, -1.5, -2.0, -2.5),
     "alpha": (-0.3, -1.0, -1.6),
-    "e_peak": (20.0, 60.0, 150.0, 400.0, 1000.0),
-    "beta": (-2.4,),
+    "e_peak": (20.0, 60.0, 150.0, 400.0, 1000.0, 3000.0),
+    "beta": (-2.0, -2.8),
 }
 
+_N_STARTS = 6
+"""The Band function has local minima, most of them where alpha and beta meet."""
 
-def _starting_values(likelihood: _Likelihood, given: Mapping[str, float]) -> Array:
-    """Pick the best of a coarse grid, each point scaled to the net counts."""
+
+def _starting_points(likelihood: _Likelihood, given: Mapping[str, float]) -> list[Array]:
+    """Pick the best points of a coarse grid, each scaled to the net counts.
+
+    For the Band function they differ in the peak or in beta, the best alpha for each pair.
+    """
     net = max(float((likelihood.counts - likelihood.background).sum()), 1.0)
     names = likelihood.model.parameters
     axes = [(given[name],) if name in given else _GRID[name] for name in names[1:]]
-    best, least = None, np.inf
+    points: list[tuple[float, Array]] = []
     for shape in product(*axes):
         values = np.array([1.0, *shape])
         if not likelihood.model.is_defined(values):
@@ -285,11 +310,17 @@ def _starting_values(likelihood: _Likelihood, given: Mapping[str, float]) -> Arr
                 likelihood.background_error,
             ).sum()
         )
-        if total < least:
-            best, least = np.array([np.log(amplitude), *shape]), total
-    if best is None:
+        points.append((total, np.array([np.log(amplitude), *shape])))
+    if not points:
         raise FitError(f"{likelihood.model.name}: the starting values {dict(given)} are undefined")
-    return best
+    points.sort(key=lambda point: point[0])
+    if "beta" not in names:
+        return [points[0][1]]
+    pair = [names.index("e_peak"), names.index("beta")]
+    distinct: dict[tuple[float, ...], Array] = {}
+    for _, values in points:
+        distinct.setdefault(tuple(values[pair]), values)
+    return list(distinct.values())[:_N_STARTS]
 
 
 def _result(minuit: Minuit, likelihood: _Likelihood, n_free: int) -> FitResult:
@@ -325,19 +356,23 @@ def _result(minuit: Minuit, likelihood: _Likelihood, n_free: int) -> FitResult:
         n_channels=len(likelihood.counts),
         n_free=n_free,
         is_valid=bool(minuit.valid and minuit.covariance is not None),
-        at_limit=_at_limit(minuit, model),
+        at_limit=_at_limit(minuit),
     )
 
 
-def _at_limit(minuit: Minuit, model: SpectralModel) -> tuple[str, ...]:
+def _at_limit(minuit: Minuit) -> tuple[str, ...]:
     found = []
-    names = (*model.parameters, *minuit.parameters[len(model.parameters) :])
-    for name, parameter in zip(names, minuit.params, strict=True):
+    for parameter in minuit.params:
         if parameter.is_fixed or not parameter.has_limits:
             continue
         low, high = parameter.lower_limit, parameter.upper_limit
         if min(parameter.value - low, high - parameter.value) < 1e-3 * (high - low):
-            found.append(name)
+            found.append(parameter.name.removeprefix("ln_"))
+    # Where alpha and beta meet it is a power law in disguise: nothing tells its break.
+    values = dict(zip(minuit.parameters, minuit.values, strict=True))
+    meets = "beta" in values and values["alpha"] - values["beta"] < 0.05
+    if meets and "beta" not in found:
+        found.append("beta")
     return tuple(found)
 
 

@@ -123,11 +123,8 @@ def read_spectra(path: Path | str) -> tuple[Spectrum, ...]:
         hdu = _only(hdus, path, "SPECTRUM", ("SPECTRUM",))
         bounds = _find(hdus, ("EBOUNDS",), ("EBOUNDS",))
         energies = _channel_energies(bounds[0], path)[1:] if bounds else (None, None)
-        is_type_2 = any(
-            hdu.columns[name].format.strip("1") not in ("I", "J", "K", "E", "D", "B")
-            for name in ("COUNTS", "RATE")
-            if name in hdu.columns.names
-        )
+        values = _column(hdu, path, "COUNTS" if "COUNTS" in hdu.columns.names else "RATE")
+        is_type_2 = values.ndim == 2 or values.dtype == np.object_
         rows: list[Any] = list(range(len(hdu.data))) if is_type_2 else [slice(None)]
         return tuple(_read_row(hdu, path, row, energies) for row in rows)
 

@@ -186,6 +186,11 @@ def observe(
                 name=spectrum.name,
             )
             _check_values(spectrum)
+    if source.counts_error is not None:
+        raise ResponseError(
+            f"{source.name}: its counts have errors of their own (STAT_ERR), as rates or mask-"
+            "weighted counts have; the statistic needs the Poisson counts (POISSERR = T)"
+        )
     mask = source.quality == 0
     if background is not None:
         mask &= background.quality == 0

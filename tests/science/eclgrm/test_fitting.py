@@ -312,6 +312,25 @@ def test_a_soft_short_interval_never_runs_into_the_undefined() -> None:
         assert found.parameter("alpha") > found.parameter("beta")
 
 
+def test_the_minimum_is_the_lowest_whatever_the_burst() -> None:
+    """Starting blindly is as good as starting from the truth: weak, bright, soft, hard bursts."""
+    rng = np.random.default_rng(42)
+    for seed in range(80):
+        alpha, beta = rng.uniform(-1.8, 0.8), rng.uniform(-3.5, -2.1)
+        truth = np.array([10 ** rng.uniform(-3, 0), alpha, 10 ** rng.uniform(1.3, 3.5), beta])
+        observations = simulated(BAND, truth, seed=seed)
+        blind = fit(observations, BAND)
+        told = fit(observations, BAND, start=dict(zip(BAND.parameters, truth, strict=True)))
+        # One weak burst of 80 ends 1.5 higher at the limit of e_peak, and says so.
+        assert blind.statistic < told.statistic + 0.1 or blind.at_limit, truth
+        assert np.isfinite(blind.errors).all()
+
+
+def test_a_power_law_in_disguise_is_at_its_limit() -> None:
+    found = fit(simulated(POWER_LAW, np.array([0.05, -1.7]), seed=4), BAND)
+    assert found.at_limit
+
+
 def test_what_cannot_be_fitted_is_refused() -> None:
     with pytest.raises(FitError, match="no spectrum"):
         fit([], BAND)

@@ -144,6 +144,23 @@ def test_a_real_response_survives_writing(grb: Path, tmp_path: Path) -> None:
         assert hdus["SPECRESP MATRIX"].header["HDUCLAS2"] == "RSP_MATRIX"
 
 
+def test_eleven_channels_are_one_spectrum_and_eleven_columns_are_many(tmp_path: Path) -> None:
+    write_spectrum(make_spectrum(np.arange(11.0), 1 * u.s), tmp_path / "one.pha")
+    assert read_spectrum(tmp_path / "one.pha").counts.tolist() == list(range(11))
+    hdu = fits.BinTableHDU.from_columns(
+        [
+            fits.Column("COUNTS", "11J", array=np.arange(22).reshape(2, 11)),
+            fits.Column("EXPOSURE", "E", array=[1.0, 2.0]),
+        ],
+        name="SPECTRUM",
+    )
+    hdu.header["POISSERR"] = True
+    fits.HDUList([fits.PrimaryHDU(), hdu]).writeto(tmp_path / "two.pha")
+    found = read_spectra(tmp_path / "two.pha")
+    assert [one.counts.sum() for one in found] == [55, 176]
+    assert [one.exposure_s for one in found] == [1, 2]
+
+
 @pytest.mark.parametrize("errors", [None, np.array([1.5, 0.5, 2.0])])
 def test_a_spectrum_survives_writing(tmp_path: Path, errors: np.ndarray | None) -> None:
     before = make_spectrum(

@@ -188,5 +188,8 @@ def test_unusable_spectra_are_refused() -> None:
         observe(make_spectrum(np.array([1, -1, 0]), 10 * u.s), None, small())
     with pytest.raises(ResponseError, match="undefined"):
         observe(make_spectrum(np.array([1, np.nan, 0]), 10 * u.s), None, small())
+    weighted = make_spectrum(np.ones(3), 10 * u.s, counts_error=np.ones(3))
+    with pytest.raises(ResponseError, match="needs the Poisson counts"):
+        observe(weighted, None, small())
     with pytest.raises(ResponseError, match="2 channels"):
         observe(good, make_spectrum(np.ones(2), 10 * u.s), small())
