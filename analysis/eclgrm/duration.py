@@ -26,6 +26,12 @@ class DurationSettings:
     plateau : float
         Length of the stretches that give the levels before and after the burst, in lengths of
         the burst interval; never longer than `margin`.
+    guard : float
+        Stretch before and after the burst interval that is neither background nor plateau, in
+        lengths of the interval: room for tails too faint for a block of their own, which a
+        background fitted right up to the interval takes away.
+    max_guard : Quantity [time]
+        Longest guard: in long bursts the interval says nothing of the length of the last tail.
     n_bootstrap : int
         Draws for the errors.
     scatter_cell : Quantity [time]
@@ -35,6 +41,8 @@ class DurationSettings:
     margin: Quantity = 100 * u.s
     max_order: int = 2
     plateau: float = 1.0
+    guard: float = 0.5
+    max_guard: Quantity = 10 * u.s
     n_bootstrap: int = 400
     scatter_cell: Quantity = 16 * u.s
 
@@ -102,10 +110,13 @@ def measure_durations(
     low, high = float(start.to_value(u.s)), float(stop.to_value(u.s))
     if not high > low:
         raise ValueError(f"the burst interval is {start} to {stop}; expected start < stop")
+    bare = (low, high)
+    guard = min(chosen.guard * (high - low), float(chosen.max_guard.to_value(u.s)))
+    low, high = low - guard, high + guard
     near = _cut(curve, low, high, chosen)
     off = off_intervals(near, Quantity([[low, high]], u.s))
     background = choose_background(near, off, max_order=chosen.max_order)
-    pad = min(chosen.plateau * (high - low), float(chosen.margin.to_value(u.s)))
+    pad = min(chosen.plateau * (bare[1] - bare[0]), float(chosen.margin.to_value(u.s)))
     window = _Window(near, low, high, pad)
     net = near.total - background.expected(near)
     times, total = window.quantiles(net)
@@ -126,7 +137,7 @@ def measure_durations(
         t50_start=times[1] * u.s,
         net=total,
         net_error=float(np.std([sample_total for _, sample_total in results])),
-        gap=_gap(near, low, high) * u.s,
+        gap=_gap(near, *bare) * u.s,
         background=background,
     )
 

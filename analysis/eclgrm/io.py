@@ -149,7 +149,7 @@ def _read_batse_rows(path: Path) -> tuple[FloatArray, int]:
 
 def _batse_edges(rows: FloatArray, n_coarse: int) -> IntArray:
     """Index of the first row of each native bin, then the number of rows."""
-    repeats = np.r_[False, (rows[1:] == rows[:-1]).all(axis=1) & (rows[1:] > 0).any(axis=1)]
+    repeats = np.r_[False, (rows[1:] == rows[:-1]).all(axis=1)]
     repeats[n_coarse] = False
     begins = np.flatnonzero(~repeats)
     length = np.diff(np.r_[begins, len(rows)])

@@ -67,6 +67,18 @@ def test_batse_rows_without_counts_are_a_gap(tmp_path: Path) -> None:
     assert not curve.good[100:150].any()
 
 
+def test_batse_gap_among_coarse_rows_keeps_their_counts(tmp_path: Path) -> None:
+    rng = np.random.default_rng(1)
+    fine = rng.poisson(100, (200, 4)).astype(float)
+    coarse = np.repeat(rng.poisson(1600, (20, 4)) / 16, 16, axis=0)
+    coarse[64:96] = 0.0
+    rows = np.concatenate([coarse[:160], fine, coarse])
+    curve = io.read_batse_64ms(write_batse(tmp_path / "cat64ms.1", rows, 160))
+    assert curve.n_time == 10 + 200 + 20
+    assert np.flatnonzero(~curve.good).tolist() == [4, 5, 214, 215]
+    np.testing.assert_allclose(curve.counts[210], 16 * coarse[0])
+
+
 def test_batse_file_cut_short_says_so(tmp_path: Path, test_data: Path) -> None:
     text = batse_file(test_data, 543).read_text()
     path = tmp_path / "cat64ms.00543"
