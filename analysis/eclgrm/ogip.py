@@ -315,12 +315,6 @@ def _read_row(
     if not poisson and "STAT_ERR" not in names:
         raise OgipError(f"{where}: neither Poisson counts (POISSERR = T) nor a column STAT_ERR")
     start_s, stop_s = _interval(hdu, row)
-    first_default = 1 if energies[0] is None else 0
-    channels = (
-        np.atleast_1d(data["CHANNEL"][row]).astype(np.int64)
-        if "CHANNEL" in names
-        else np.arange(n_channels) + int(header.get("TLMIN1", first_default))
-    )
     low_kev, high_kev = energies
     if low_kev is not None and len(low_kev) != n_channels:
         raise OgipError(f"{where}: {n_channels} channels, but {len(low_kev)} in EBOUNDS")
@@ -329,7 +323,7 @@ def _read_row(
         raise OgipError(f"{where}: AREASCAL and BACKSCAL must be above 0")
     return Spectrum(
         name=where,
-        channels=channels,
+        channels=_channel_numbers(hdu, row, n_channels, 1 if low_kev is None else 0),
         counts=raw.astype(np.float64) * factor,
         counts_error=None if poisson else field("STAT_ERR", 0.0).astype(np.float64) * factor,
         exposure_s=exposure_s,
@@ -344,6 +338,18 @@ def _read_row(
         response_file=_file_name(hdu, "RESPFILE", row),
         background_file=_file_name(hdu, "BACKFILE", row),
     )
+
+
+def _channel_numbers(
+    hdu: fits.BinTableHDU,
+    row: Any,  # Any: as in _read_row
+    n_channels: int,
+    default: int,
+) -> NDArray[np.int64]:
+    """Give the numbers of the channels; files of type II often leave them out."""
+    if "CHANNEL" in hdu.columns.names:
+        return np.atleast_1d(hdu.data["CHANNEL"][row]).astype(np.int64)
+    return np.arange(n_channels) + int(hdu.header.get("TLMIN1", default))
 
 
 def _interval(hdu: fits.BinTableHDU, row: Any) -> tuple[float, float]:
