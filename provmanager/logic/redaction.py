@@ -38,7 +38,9 @@ _BUILT_IN: tuple[tuple[tuple[bytes, ...], str], ...] = (
     ),
     (
         (b"private key",),
-        r"""(?P<secret>-----BEGIN [A-Z ]*PRIVATE KEY-----.*?-----END [A-Z ]*PRIVATE KEY-----)""",
+        # to its end, or to the next quote or five dashes: time grows with the length only
+        r"""(?P<secret>-----BEGIN [A-Z ]{0,40}PRIVATE KEY-----(?:[^"-]++|-(?!----))*+"""
+        r"""(?:-----END [A-Z ]{0,40}PRIVATE KEY-----)?)""",
     ),
 )
 """(Words without which it cannot match, in lower case; pattern)."""
