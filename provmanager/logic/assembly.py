@@ -198,7 +198,10 @@ def _unlike_iso(raw: str | None) -> str | None:
 
 
 def placeholder(claim: ProducerClaim) -> Activity:
-    """Return the activity that only a product's metadata names."""
+    """Return the activity that only a product's metadata names; of impossible times, the start."""
+    ended_at = claim.ended_at
+    if claim.started_at and ended_at and ended_at < claim.started_at:
+        ended_at = None
     return Activity(
         key=str(claim.uuid),
         uuid=claim.uuid,
@@ -206,7 +209,7 @@ def placeholder(claim: ProducerClaim) -> Activity:
         version=claim.version,
         status=Status.UNKNOWN,
         started_at=claim.started_at,
-        ended_at=claim.ended_at,
+        ended_at=ended_at,
         is_claim=True,
     )
 

@@ -244,8 +244,24 @@ def merge(claims: Iterable[Claim]) -> Run:
             filled["status"], filled["status_raw"] = other.status, other.status_raw
         elif status.is_final and other.status.is_final and status is not other.status:
             contradictions.append(_contradiction(best.uuid, "status", status, other.status))
+    _settle_times(best, filled, contradictions)
     filled["is_claim"] = all(c.activity.is_claim for c in ordered)
     return Run(replace(best, **filled), ordered, told, contradictions)
+
+
+def _settle_times(
+    best: Activity, filled: dict[str, Any], contradictions: list[Contradiction]
+) -> None:
+    """Leave out a time of another claim that would let the activity end before it starts."""
+    start = filled.get("started_at", best.started_at)
+    end = filled.get("ended_at", best.ended_at)
+    if start is None or end is None or start <= end:
+        return
+    for name in ("ended_at", "started_at"):
+        if name in filled:
+            held = best.started_at if name == "ended_at" else best.ended_at
+            contradictions.append(_contradiction(best.uuid, name, held, filled.pop(name)))
+            filled.pop(name.replace("_at", "_raw"), None)
 
 
 def _standing(claim: Claim) -> tuple[object, ...]:

@@ -23,7 +23,7 @@ from .assembly import (
 )
 from .claims import Contradiction, agents_of
 from .mentions import Spoken
-from .resolution import Resolution, known_in
+from .resolution import Resolution, entity_pairs, known_in
 from .runs import Batch, RunWriter
 
 STATED, PRODUCER_CLAIM = "stated", "producer-claim"
@@ -110,6 +110,7 @@ class Recorder:
         standing = {e.uuid: i for i, e in found.known.items() if i in found.rebuilt}
         actors = {m.activity for i in found.identities for m in i.mentions if m.activity}
         self._runs.find(sorted(actors, key=str))
+        standing |= found.same
         new: list[_Entity] = []
         for identity in found.identities:
             spoken = [found.spoken[m.ref] for m in identity.mentions if m.stands_for is None]
@@ -123,7 +124,7 @@ class Recorder:
                 entity_facts(identity, spoken),
                 entity_id,
                 found.known.get(entity_id),
-                not own,
+                not own and identity.uuid not in found.same,
             )
             self._entities.append(item)
             if not entity_id:
@@ -157,7 +158,8 @@ class Recorder:
     def _intern(self) -> None:
         roles = {""} | {s.role or "" for e in self._entities for s in e.spoken}
         roles |= {r or "" for run in self._batch.runs.values() for _, r in agents_of(run)}
-        roles |= {a.role or "" for d in self._batch.documents.values() for a in d.attributed}
+        told = (*self._batch.documents.values(), *self._found.documents.values())
+        roles |= {a.role or "" for d in told for a in d.attributed}
         self._roles = writing.intern_roles(self._session, roles)
         places = {split_location(x) for e in self._entities for x in e.facts.locations}
         found = self._found.places
@@ -331,7 +333,7 @@ class Recorder:
         }
         relation_store.write_document_relations(
             session,
-            batch.documents,
+            {**self._found.documents, **batch.documents},
             batch.document_ids,
             {key: e.entity_id for key, e in entity_of.items()},
             self._rules,
@@ -401,13 +403,11 @@ class Recorder:
 
     def _nodes(self) -> list[int]:
         """Return the entities that the batch's documents derive or put into collections."""
+        told = {**self._found.documents, **self._batch.documents}
         keys = {
             (sha, key)
-            for sha, document in self._batch.documents.items()
-            for pair in (
-                *((d.derived, d.source) for d in document.derived),
-                *((m.collection, m.member) for m in document.members),
-            )
+            for sha, document in told.items()
+            for pair in entity_pairs(document)
             for key in pair
         }
         if not keys:

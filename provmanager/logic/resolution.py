@@ -10,7 +10,7 @@ anew: `rebuilt`.
 
 import logging
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from uuid import UUID
@@ -48,6 +48,8 @@ class Resolution:
         Documents that were read again for that, by SHA-256; `claims` are theirs.
     places : dict
         Ids of those locations that the record has, by (directory, name).
+    same : dict
+        Known entities that nothing identifies but the mention itself, by UUID.
     """
 
     identities: list[Identity] = field(default_factory=list)
@@ -57,6 +59,7 @@ class Resolution:
     documents: dict[str, Document] = field(default_factory=dict)
     claims: dict[str, list[Claim]] = field(default_factory=dict)
     places: dict[tuple[str, str], int] = field(default_factory=dict)
+    same: dict[UUID, int] = field(default_factory=dict)
 
 
 def resolve_batch(
@@ -133,6 +136,13 @@ def _resolve_against_known(session: Session, found: Resolution) -> None:
     producers = _producers_in_doubt(mentions, standing)
     parents = store.parents_of(session, producers) if producers else {}
     found.identities = resolve([*mentions, *(_standing_for(e, parents) for e in standing)])
+    for identity in found.identities:
+        own = known_in(identity)
+        if len(own) == 1 and found.known[own[0]].producer and not identity.product_ids:
+            identity.uuid = found.known[own[0]].uuid  # of its first mention, which is not here
+    unnamed = [i.uuid for i in found.identities if not next(keys_of(i.mentions[0]), None)]
+    found.same = store.entity_ids(session, unnamed) if unnamed else {}
+    found.known |= store.entities_by_id(session, list(found.same.values()))
 
 
 def _producers_in_doubt(
@@ -261,9 +271,11 @@ def _read_again(
                 found.documents[stored.sha256] = document
                 found.claims[stored.sha256] = claims_of(document, stored.sha256)
         before = len(keys)
-        for item in _spoken_again(session, found, runs, locate):
+        again = _spoken_again(session, found, runs, locate)
+        related = _related(found, again, keys)
+        for item in again:
             mine = set(keys_of(item.mention))
-            if mine & keys:
+            if mine & keys or (item.document, item.entity.key) in related:
                 keys |= mine
                 found.spoken[item.mention.ref] = item
         entities = _known_by_keys(session, keys, found.places)
@@ -272,6 +284,23 @@ def _read_again(
     logger.info(
         "resolved %d entities anew from %d documents", len(found.rebuilt), len(found.claims)
     )
+
+
+def _related(found: Resolution, again: Iterable[Spoken], keys: set[Key]) -> set[tuple[str, str]]:
+    """Return both ends of derivations and memberships of which one end is resolved anew."""
+    touched = {(i.document, i.entity.key) for i in again if not keys.isdisjoint(keys_of(i.mention))}
+    related: set[tuple[str, str]] = set()
+    for sha256, document in found.documents.items():
+        for left, right in entity_pairs(document):
+            if (sha256, left) in touched or (sha256, right) in touched:
+                related |= {(sha256, left), (sha256, right)}
+    return related
+
+
+def entity_pairs(document: Document) -> Iterator[tuple[str, str]]:
+    """Yield the keys (later, earlier) of derivations and (collection, member) of memberships."""
+    yield from ((d.derived, d.source) for d in document.derived)
+    yield from ((m.collection, m.member) for m in document.members)
 
 
 def _spoken_again(

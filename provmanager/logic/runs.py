@@ -8,7 +8,7 @@ from uuid import UUID
 import orjson
 from sqlalchemy.orm import Session
 
-from provmanager.ids import clean_json, digest_of
+from provmanager.ids import canonical_json, clean_json, digest_of
 from provmanager.model import Activity, Document, ProducerClaim
 from provmanager.store import activities as store
 from provmanager.store import relations as relation_store
@@ -128,7 +128,7 @@ class RunWriter:
             if flat is not None:
                 held = templates[row["configuration_id"]]
                 clean = clean_json(flat)
-                row["overrides"] = {k: v for k, v in clean.items() if held[k] != v} or None
+                row["overrides"] = {k: v for k, v in clean.items() if _differ(held[k], v)} or None
         return rows
 
     def find(self, uuids: Sequence[UUID]) -> None:
@@ -150,6 +150,13 @@ class RunWriter:
         store.insert(self._session, self._activity_rows(new))
         known = [self.ids[u] for u in claims]
         return store.only_claimed(self._session, known) if known else set()
+
+
+def _differ(left: Any, right: Any) -> bool:  # Any: JSON values
+    """Whether two JSON values differ: to Python, 1, 1.0 and true are equal."""
+    if type(left) is not type(right) or left != right:
+        return True
+    return isinstance(left, list | dict) and canonical_json(left) != canonical_json(right)
 
 
 class _DigestCache:

@@ -32,11 +32,24 @@ def update(session: Session, rows: Iterable[Mapping[str, Any]]) -> None:
 
 def clear(session: Session, ids: Sequence[int]) -> None:
     """Take away what hangs on entities that are about to be written anew."""
-    for table in (*_OWNED, "used", "generation_claim"):
+    for table in (*_OWNED, "used", "generation_claim", "was_attributed_to"):
         session.execute(
             text(f"DELETE FROM prov.{table} WHERE entity_id = ANY(:ids)"),  # noqa: S608
             {"ids": list(ids)},
         )
+    session.execute(
+        text(
+            "DELETE FROM prov.was_derived_from WHERE derived_id = ANY(:ids) "
+            "AND source_id = ANY(:ids)"
+        ),
+        {"ids": list(ids)},
+    )
+    session.execute(
+        text(
+            "DELETE FROM prov.had_member WHERE collection_id = ANY(:ids) AND member_id = ANY(:ids)"
+        ),
+        {"ids": list(ids)},
+    )
     # two entities may be about to exchange their UUIDs
     session.execute(
         text("UPDATE prov.entity SET entity_uuid = gen_random_uuid() WHERE entity_id = ANY(:ids)"),

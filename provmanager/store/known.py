@@ -154,6 +154,18 @@ def known_entities(
     return entities_by_id(session, rows.scalars().all())
 
 
+def entity_ids(session: Session, uuids: Iterable[UUID]) -> dict[UUID, int]:
+    """Return the ids of those entities that the record has, by UUID."""
+    rows = session.execute(
+        text(
+            "SELECT entity_uuid, entity_id FROM prov.entity "
+            "WHERE entity_uuid = ANY(CAST(:u AS uuid[]))"
+        ),
+        {"u": list(map(str, uuids))},
+    )
+    return {row[0]: row[1] for row in rows}
+
+
 def entities_by_id(session: Session, ids: Sequence[int]) -> dict[int, KnownEntity]:
     """Return the entities `ids` with all that identifies them."""
     if not ids:

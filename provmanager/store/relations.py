@@ -161,31 +161,40 @@ def write_document_relations(
     rules: Mapping[str, int],
     roles: Mapping[str, int],
 ) -> None:
-    """Write what documents say of entities among themselves, and the statements of PROV ones."""
+    """Write what documents say of entities among themselves, and the statements of new ones.
+
+    Of documents that were only read again, entities that were not resolved anew are left alone.
+    """
     derived = [
-        (entity_ids[sha, d.derived], entity_ids[sha, d.source], rules.get(d.rule, rules["stated"]))
+        (later, earlier, rules.get(d.rule, rules["stated"]))
         for sha, document in documents.items()
         for d in document.derived
+        if (later := entity_ids.get((sha, d.derived)))
+        and (earlier := entity_ids.get((sha, d.source)))
+        and later != earlier
     ]
     members = [
-        (entity_ids[sha, m.collection], entity_ids[sha, m.member])
+        (whole, part)
         for sha, document in documents.items()
         for m in document.members
+        if (whole := entity_ids.get((sha, m.collection)))
+        and (part := entity_ids.get((sha, m.member)))
+        and whole != part
     ]
     insert = insert_missing
-    insert(session, "was_derived_from", ("derived_id", "source_id", "link_rule_id"),
-           [row for row in derived if row[0] != row[1]])  # fmt: skip
-    insert(session, "had_member", ("collection_id", "member_id"),
-           [row for row in members if row[0] != row[1]])  # fmt: skip
+    insert(session, "was_derived_from", ("derived_id", "source_id", "link_rule_id"), derived)
+    insert(session, "had_member", ("collection_id", "member_id"), members)
     by_key = {sha: {a.key: a for a in d.agents} for sha, d in documents.items()}
     agents = intern_agents(session, [a for keyed in by_key.values() for a in keyed.values()])
     attributed = [
-        (entity_ids[sha, x.entity], agents[by_key[sha][x.agent].iri], roles[x.role or ""])
+        (entity_id, agents[by_key[sha][x.agent].iri], roles[x.role or ""])
         for sha, document in documents.items()
         for x in document.attributed
+        if (entity_id := entity_ids.get((sha, x.entity)))
     ]
     insert(session, "was_attributed_to", ("entity_id", "agent_id", "role_id"), attributed)
-    _write_statements(session, documents, document_ids)
+    new = {sha: document for sha, document in documents.items() if sha in document_ids}
+    _write_statements(session, new, document_ids)
 
 
 def _write_statements(
