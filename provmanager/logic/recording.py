@@ -20,6 +20,7 @@ from .assembly import (
     EntityFacts,
     entity_facts,
     join_columns,
+    location_rank,
 )
 from .claims import Contradiction, agents_of
 from .mentions import Spoken
@@ -77,9 +78,10 @@ class Recorder:
         self._write_edges()
         written = self._outcomes()
         known = self._batch.known
-        relation_store.write_contradictions(
-            self._session, written.contradictions, [u for u in self._batch.runs if u in known]
-        )
+        retold = [u for u in self._batch.runs if u in known]
+        retold += [self._found.known[i].uuid for i in self._found.rebuilt if i in self._found.known]
+        retold += [e.identity.uuid for e in self._entities if e.is_rebuilt and e.held]
+        relation_store.write_contradictions(self._session, written.contradictions, retold)
         entity_store.update_validity(self._session, self._rewritten())
         return written
 
@@ -200,10 +202,18 @@ class Recorder:
         row = join_columns(held.row, e.facts.columns, e.identity) | self._generation(e)
         if e.identity.uuid != held.uuid:
             row["entity_uuid"] = e.identity.uuid
-        if held.row["location_id"] is None and e.facts.locations:
-            row["location_id"] = self._place(e.facts.locations[0])
+        row["location_id"] = self._first_place(e)
         changed = {k: v for k, v in row.items() if v != held.row[k]}
         return {"entity_id": e.entity_id, **changed}
+
+    def _first_place(self, e: _Entity) -> int | None:
+        """Return the location that comes first: an LFN before a URL before a path."""
+        known = e.held if e.held and not e.is_rebuilt else None
+        first = min((*e.facts.locations, *(known.locations if known else ())),
+                    key=location_rank, default=None)  # fmt: skip
+        if known is not None and first in known.locations[:1]:
+            return int(known.row["location_id"])
+        return None if first is None else self._place(first)
 
     def _place(self, uri: str) -> int:
         return self._found.places[split_location(uri)]
@@ -219,11 +229,11 @@ class Recorder:
             identifiers += [
                 (e.entity_id, "product-id", p) for p in e.facts.product_ids if p not in had
             ]
-            first = (known.row["location_id"] if known else None) or (
-                self._place(e.facts.locations[0]) if e.facts.locations else None
-            )
-            more = {self._place(x) for x in e.facts.locations} - {first}
-            places += [(e.entity_id, i) for i in more - (known.location_ids if known else set())]
+            more = {self._place(x) for x in e.facts.locations}
+            held = (known.location_ids - {known.row["location_id"]}) if known else set()
+            more |= {known.row["location_id"]} if known else set()
+            more -= {self._first_place(e), None}
+            places += [(e.entity_id, i) for i in sorted(more - held)]
             aside += [
                 (e.entity_id, self._batch.document_ids[s.document])
                 for s in e.spoken

@@ -14,24 +14,49 @@ from provmanager.errors import UsageError
 REPLACEMENT = b"[redacted]"
 
 _END = r"""(?:[^\s"'&\\]+)"""
-_WORD = r"(?:pass(?:word|wd|phrase)|secret|token|api[_-]?key|access[_-]?key|credential)s?"
-_WORDS = (b"pass", b"secret", b"token", b"key", b"credential")
+_NEW = r"(?!\[redacted\])"
+_WORD = (
+    r"(?:pass(?:word|wd|phrase)|secret(?:[_-]?key)?|token|credential"
+    r"|(?:api|access|private|auth)[_-]?key)s?"
+)
+_WORDS = (b"passw", b"passphrase", b"secret", b"token", b"credential", b"key")
 _BUILT_IN: tuple[tuple[tuple[bytes, ...], str], ...] = (
     # --password=xyz, token=xyz in a URL or command line, PGPASSWORD=xyz
-    (_WORDS, rf"""(?i){_WORD}(?:=|%3d)(?P<secret>(?!\[redacted\]){_END})"""),
-    # "--password", "xyz" as two arguments
-    (_WORDS, rf"""(?i)--?{_WORD}"\s*,\s*"(?P<secret>(?!\[redacted\])[^"-][^"\n]*)\""""),
-    # "DB_PASSWORD": "xyz"
-    (_WORDS, rf"""(?i){_WORD}["']\s*:\s*["'](?P<secret>(?!\[redacted\])[^"'\n]+)["']"""),
+    (_WORDS, rf"""(?i){_WORD}(?:=|%3d)(?P<secret>{_NEW}{_END})"""),
+    # "--db-password", "xyz" as two arguments
+    (
+        _WORDS,
+        rf"""(?i)"--?[\w.-]{{0,60}}?{_WORD}"\s*,\s*"(?P<secret>{_NEW}[^"\\-](?:[^"\\\n]|\\.)*+)\"""",
+    ),
+    # --password xyz in one text
+    (
+        _WORDS,
+        rf"""(?i)[\s"'=]--?[\w.-]{{0,60}}?{_WORD}[ \t](?P<secret>{_NEW}[^\s"'\\-]{_END}?)""",
+    ),
+    # "DB_PASSWORD": "xyz", and the same as Python writes it
+    (_WORDS, rf"""(?i){_WORD}["']\s*:\s*"(?P<secret>{_NEW}(?:[^"\\\n]|\\.)++)\""""),
+    (_WORDS, rf"""(?i){_WORD}["']\s*:\s*'(?P<secret>{_NEW}(?:[^'\\\n]|\\.)++)'"""),
     # scheme://user:xyz@host
-    ((b"://",), r"""://[^/\s:"'@]+:(?P<secret>(?!\[redacted\])[^/\s"'@]+)@"""),
-    # Authorization: Bearer xyz
-    ((b"bearer",), r"""(?i)\bBearer\s+(?P<secret>(?!\[redacted\])[A-Za-z0-9._~+/=-]{8,})"""),
+    ((b"://",), rf"""://[^/\s:"'@]+:(?P<secret>{_NEW}[^/\s"'@]+)@"""),
+    # signed URLs
+    (
+        (b"signature=", b"sig="),
+        rf"""(?i)[?&](?:x-amz-signature|x-goog-signature|signature|sig)=(?P<secret>{_NEW}{_END})""",
+    ),
+    # Authorization: Bearer xyz, Basic xyz
+    ((b"bearer",), rf"""(?i)\bBearer\s+(?P<secret>{_NEW}[A-Za-z0-9._~+/=-]{{8,}})"""),
+    (
+        (b"authorization",),
+        rf"""(?i)authorization["']?\s*[:=]\s*["']?Basic\s+(?P<secret>{_NEW}[A-Za-z0-9+/=]{{4,}})""",
+    ),
     # well-known token shapes
     (
-        (b"ghp_", b"gho_", b"ghs_", b"glpat", b"xox", b"prov_"),
-        r"""\b(?P<secret>(?:ghp|gho|ghs|glpat|xox[bp]|prov)[_-][A-Za-z0-9_-]{20,})""",
+        (b"gh",),
+        r"""\b(?P<secret>(?:gh[pousr]_[A-Za-z0-9]{36,}|github_pat_\w{30,}))""",
     ),
+    ((b"glpat-", b"xox"), r"""\b(?P<secret>(?:glpat|xox[abprs])-[A-Za-z0-9_-]{20,})"""),
+    ((b"prov_",), r"""\b(?P<secret>prov_[A-Za-z0-9_-]{43})(?![A-Za-z0-9_-])"""),
+    ((b"akia",), r"""\b(?P<secret>AKIA[0-9A-Z]{16})\b"""),
     (
         (b"eyj",),
         r"""\b(?P<secret>eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,})""",
@@ -56,7 +81,7 @@ class RedactionPolicy:
         """Return `data` without its secrets, and how many there were."""
         found = 0
         lower = data.lower()
-        there = {word: word in lower for words, _ in self.patterns for word in words}
+        there = {word: word in lower for word in {w for words, _ in self.patterns for w in words}}
         for words, pattern in self.patterns:
             if not words or any(there[word] for word in words):
                 data, n = pattern.subn(_hide, data)

@@ -19,7 +19,15 @@ from sqlalchemy.orm import Session
 
 from provmanager.formats import read, split_location
 from provmanager.model import Document, InformKind
-from provmanager.model.identity import Act, Identity, Mention, identifying_digests, keys_of, resolve
+from provmanager.model.identity import (
+    Act,
+    Identity,
+    Mention,
+    digests_conflict,
+    identifying_digests,
+    keys_of,
+    resolve,
+)
 from provmanager.store import known as store
 from provmanager.store.writing import find_locations
 
@@ -229,7 +237,7 @@ def _doubts(
         return
     own = known_in(identity)
     made = [m for m in fresh if m.act is Act.GENERATED]
-    if len(own) > 1 or (own and made):
+    if len(own) > 1 or (own and (made or _disagrees(fresh, found, found.known[own[0]]))):
         doubtful.update(own)
     for entity_id, (key, entity) in met.items():
         if entity_id in own:
@@ -239,6 +247,19 @@ def _doubts(
             readings += [(entity_id, m.generated_at if at_place else _EVER) for m in made]
         elif made or not own or _brings(identity, found.known[own[0]], by_key):
             doubtful.add(entity_id)
+
+
+def _disagrees(fresh: Iterable[Mention], found: Resolution, own: store.KnownEntity) -> bool:
+    """Whether a document says of a known entity what contradicts what is held of it."""
+    held = own.row
+    for mention in fresh:
+        said = found.spoken[mention.ref].entity
+        if any(
+            getattr(said, name) not in (None, held[name]) and held[name] is not None
+            for name in ("size_bytes", "value")
+        ) or digests_conflict(own.digests, said.digests):
+            return True
+    return False
 
 
 def _brings(

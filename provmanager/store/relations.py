@@ -83,17 +83,14 @@ def forget_uses(session: Session, activity_ids: Sequence[int]) -> None:
 
 
 def write_contradictions(
-    session: Session, found: Iterable[ContradictionLike], activities: Sequence[UUID]
+    session: Session, found: Iterable[ContradictionLike], retold: Sequence[UUID]
 ) -> None:
-    """Keep contradictions; those of `activities`, which were told of anew, are replaced."""
+    """Keep contradictions; those of what was told of anew, `retold`, are replaced."""
     listed = list(found)
-    if activities:
+    if retold:
         session.execute(
-            text(
-                "DELETE FROM prov.contradiction WHERE subject_kind = 'activity' "
-                "AND subject_uuid = ANY(CAST(:u AS uuid[]))"
-            ),
-            {"u": list(map(str, activities))},
+            text("DELETE FROM prov.contradiction WHERE subject_uuid = ANY(CAST(:u AS uuid[]))"),
+            {"u": list(map(str, retold))},
         )
     insert_missing(
         session,
