@@ -19,7 +19,10 @@ _WORD = (
     r"(?:pass(?:word|wd|phrase)|secret(?:[_-]?key)?|token|credential"
     r"|(?:api|access|private|auth)[_-]?key)s?"
 )
-_WORDS = (b"passw", b"passphrase", b"secret", b"token", b"credential", b"key")
+_WORDS = (
+    *(b"passw", b"passphrase", b"secret", b"token", b"credential"),
+    *(b"_key", b"-key", b"apikey", b"accesskey", b"privatekey", b"authkey"),
+)
 _BUILT_IN: tuple[tuple[tuple[bytes, ...], str], ...] = (
     # --password=xyz, token=xyz in a URL or command line, PGPASSWORD=xyz
     (_WORDS, rf"""(?i){_WORD}(?:=|%3d)(?P<secret>{_NEW}{_END})"""),
