@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Container, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from uuid import UUID
 
@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from provmanager.errors import AuthorisationError, DocumentTooLargeError, JSONDict, ProvError
 from provmanager.formats import read
 from provmanager.ids import sha256_hex
-from provmanager.model import Document
+from provmanager.model import Activity, Document
 from provmanager.store import documents as document_store
 from provmanager.store import known as known_store
 from provmanager.store import writing
@@ -140,6 +140,9 @@ def _read(place: int, source: Source, policy: IngestPolicy) -> _Read:
             found=size,
         )
     stored, n_redactions = policy.redaction.apply(source.data)
+    if source.name is not None:
+        name, _ = policy.redaction.apply(source.name.encode("utf-8", "replace"))
+        source = replace(source, name=name.decode())
     document = read(stored, name=source.name)
     check_storable(document)
     sha256 = sha256_hex(source.data)
@@ -147,18 +150,33 @@ def _read(place: int, source: Source, policy: IngestPolicy) -> _Read:
 
 
 def _check_job(document: Document, job: str | None) -> None:
-    """Refuse what a token that is bound to a job says of other jobs' activities."""
+    """Refuse what a token that is bound to a job says of anything but that job's activities."""
     if job is None:
         return
     for activity in document.activities:
-        said = str((activity.job or {}).get("id"))
+        said = _job_of(activity)
         if said != job:
-            raise AuthorisationError(
-                f"this token may record for job {job} only; activity {activity.uuid} "
-                f"({activity.name}) is of job {said if activity.job else 'none'}",
-                expected=job,
-                found=said if activity.job else None,
-            )
+            raise _not_its_job(job, activity.uuid, activity.name, said)
+    if not document.activities and (document.entities or document.agents):
+        raise AuthorisationError(
+            f"this token may record for job {job} only, and the document tells of no activity of "
+            "it: deliver the record of the run",
+            expected=job,
+        )
+
+
+def _job_of(activity: Activity) -> str | None:
+    job = (activity.job or {}).get("id")
+    return None if job is None else str(job)
+
+
+def _not_its_job(job: str, uuid: UUID, name: str | None, found: str | None) -> AuthorisationError:
+    return AuthorisationError(
+        f"this token may record for job {job} only; activity {uuid} ({name}) is of "
+        f"{f'job {found}' if found else 'no job'}",
+        expected=job,
+        found=found,
+    )
 
 
 def _split_known(session: Session, readings: Sequence[_Read]) -> tuple[list[_Read], list[_Read]]:
@@ -171,29 +189,44 @@ def _split_known(session: Session, readings: Sequence[_Read]) -> tuple[list[_Rea
     return new, again
 
 
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """What the record, or an earlier document of the batch, says of an activity."""
+
+    name: str | None
+    started_at: datetime | None
+    job: str | None
+
+
 def _check_collisions(
     readings: Sequence[_Read], known: Mapping[UUID, KnownActivity]
 ) -> tuple[list[_Read], list[tuple[_Read, ProvError]]]:
     """Refuse documents that give a run the UUID of another; the first to come stands."""
-    held: dict[UUID, tuple[str | None, datetime | None]] = {
-        uuid: (a.name, a.started_at) for uuid, a in known.items() if not a.is_claim
-    }
+    held = {u: _Held(a.name, a.started_at, a.job) for u, a in known.items() if not a.is_claim}
     accepted: list[_Read] = []
     refused: list[tuple[_Read, ProvError]] = []
     for reading in readings:
         try:
             for claim in reading.claims:
-                check_collision(claim, *held.get(claim.activity.uuid, (None, None)))
+                _check_held(claim, held.get(claim.activity.uuid), reading.source.job)
         except ProvError as error:
             refused.append((reading, error))
             continue
         accepted.append(reading)
-        for claim in reading.claims:
-            a = claim.activity
-            name, started_at = held.get(a.uuid, (None, None))
-            if not a.is_claim:
-                held[a.uuid] = (name or a.name, started_at or a.started_at)
+        for a in (claim.activity for claim in reading.claims if not claim.activity.is_claim):
+            first = held.get(a.uuid, _Held(None, None, None))
+            held[a.uuid] = _Held(
+                first.name or a.name, first.started_at or a.started_at, first.job or _job_of(a)
+            )
     return accepted, refused
+
+
+def _check_held(claim: Claim, held: _Held | None, job: str | None) -> None:
+    if held is None:
+        return
+    if job is not None and held.job != job:  # whatever the document says
+        raise _not_its_job(job, claim.activity.uuid, held.name, held.job)
+    check_collision(claim, held.name, held.started_at)
 
 
 def _write(

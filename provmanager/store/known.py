@@ -21,6 +21,7 @@ class KnownActivity:
     started_at: datetime | None
     ended_at: datetime | None
     is_claim: bool
+    job: str | None
     claims: set[str]
 
 
@@ -73,8 +74,8 @@ def known_activities(session: Session, uuids: Iterable[UUID]) -> dict[UUID, Know
     """Return those activities that the record has, by UUID."""
     rows = session.execute(
         text(
-            "SELECT activity_id, activity_uuid, name, started_at, ended_at, is_claim "
-            "FROM prov.activity WHERE activity_uuid = ANY(CAST(:u AS uuid[]))"
+            "SELECT activity_id, activity_uuid, name, started_at, ended_at, is_claim, "
+            "job ->> 'id' AS job FROM prov.activity WHERE activity_uuid = ANY(CAST(:u AS uuid[]))"
         ),
         {"u": list(map(str, uuids))},
     )
@@ -86,6 +87,7 @@ def known_activities(session: Session, uuids: Iterable[UUID]) -> dict[UUID, Know
             row.started_at,
             row.ended_at,
             row.is_claim,
+            row.job,
             set(),
         )
         for row in rows

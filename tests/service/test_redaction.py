@@ -153,6 +153,16 @@ def test_the_document_is_found_by_both_digests_and_again_is_no_news(
     assert client.record(stored)["redactions"] == 0  # nothing is hidden twice
 
 
+def test_the_name_of_a_file_is_looked_through_too(
+    client: ProvClient, database: Database, prov_data: Path
+) -> None:
+    log = prov_data / "ctapipe-samples/generated/chain_c0320/05_train_energy.provenance.log"
+    client.record(log.read_bytes(), name="download?token=hunter30")
+    with database.transaction() as session:
+        names = list(session.execute(text("SELECT source_name FROM prov.document")).scalars())
+    assert f"download?token={MARK}" in names
+
+
 def test_records_without_secrets_are_kept_to_the_byte(prov_data: Path) -> None:
     """None of the real ones has any: nothing is taken for a secret that is none."""
     policy = load_policy()
