@@ -300,7 +300,7 @@ class Recorder:
                     if c.uuid in self._runs.ids
                 }
         columns = ("activity_id", "entity_id", "used_at", "role_id", "link_rule_id")
-        relation_store.forget_uses(self._session, self._runs.retold)
+        relation_store.forget_relations(self._session, self._runs.retold)
         relation_store.add_rows(self._session, "used", columns, used.values(), self._runs.new)
         relation_store.insert_missing(
             self._session,

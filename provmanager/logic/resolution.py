@@ -237,7 +237,7 @@ def _doubts(
         return
     own = known_in(identity)
     made = [m for m in fresh if m.act is Act.GENERATED]
-    if len(own) > 1 or (own and (made or _disagrees(fresh, found, found.known[own[0]]))):
+    if len(own) > 1 or (own and (made or _retells(identity, fresh, found, found.known[own[0]]))):
         doubtful.update(own)
     for entity_id, (key, entity) in met.items():
         if entity_id in own:
@@ -249,8 +249,14 @@ def _doubts(
             doubtful.add(entity_id)
 
 
-def _disagrees(fresh: Iterable[Mention], found: Resolution, own: store.KnownEntity) -> bool:
-    """Whether a document says of a known entity what contradicts what is held of it."""
+def _retells(
+    identity: Identity, fresh: Iterable[Mention], found: Resolution, own: store.KnownEntity
+) -> bool:
+    """Whether a document contradicts what is held, or names a file known only by its place."""
+    if not (own.producer or own.digests or own.product_ids) and (
+        identity.digests or identity.product_ids
+    ):
+        return True
     held = own.row
     for mention in fresh:
         said = found.spoken[mention.ref].entity

@@ -74,11 +74,18 @@ def add_rows(
     insert_missing(session, table, columns, [r for r in unique if r[0] not in new])
 
 
-def forget_uses(session: Session, activity_ids: Sequence[int]) -> None:
-    """Take away the uses of activities that are about to be written anew, whole."""
-    if activity_ids:
+def forget_relations(session: Session, activity_ids: Sequence[int]) -> None:
+    """Take away the relations of activities that are about to be written anew, whole."""
+    if not activity_ids:
+        return
+    for table, column in (
+        ("used", "activity_id"),
+        ("was_informed_by", "informed_id"),
+        ("was_associated_with", "activity_id"),
+    ):
         session.execute(
-            text("DELETE FROM prov.used WHERE activity_id = ANY(:i)"), {"i": list(activity_ids)}
+            text(f"DELETE FROM prov.{table} WHERE {column} = ANY(:i)"),  # noqa: S608
+            {"i": list(activity_ids)},
         )
 
 
