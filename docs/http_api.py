@@ -105,7 +105,7 @@ def _operation(name: str, operation: Operation, description: Operation) -> Itera
     if body:
         yield f"Body: {', '.join(f'`{kind}`' for kind in body)}{_fields(body, description)}."
     answers = operation.get("responses", {}).items()
-    told = [f"{status} {_answer(answer)}" for status, answer in answers if status != "422"]
+    told = [f"{status} {_answer(answer)}" for status, answer in answers if status.isdecimal()]
     yield f"Answers: {'; '.join(told)}."
 
 

@@ -1,6 +1,6 @@
 """The shapes of what the server answers; instants are ISO 8601 texts with Z, ids UUID texts."""
 
-from typing import Any, Generic, Literal, NotRequired, TypedDict, TypeVar
+from typing import Any, Generic, Literal, TypedDict, TypeVar
 
 JSONDict = dict[str, Any]  # Any: free-form JSON
 
@@ -92,7 +92,7 @@ class Spooled(TypedDict):
 class BulkItem(TypedDict):
     """What became of one document of several."""
 
-    name: str
+    name: str | None
     outcome: Literal["recorded", "unchanged", "refused"]
     receipt: Receipt | None
     error: WireError | None
@@ -113,15 +113,8 @@ class Resolved(TypedDict):
     kind: Literal["entity", "activity"]
     id: str
     name: str | None
+    location: str | None
     matched_by: str
-
-
-class Focus(TypedDict):
-    """What a lineage was asked of."""
-
-    kind: Literal["entity", "activity"]
-    id: str
-    name: str | None
 
 
 class LineageActivity(TypedDict):
@@ -153,8 +146,10 @@ class LineageEntity(TypedDict):
     product_id: str | None
     size_bytes: int | None
     value: str | None
+    content_type: str | None
     generated_by: str | None
     generated_at: str | None
+    invalidated_at: str | None
     depth: int | None
     is_root: bool
     contradictions: int
@@ -165,7 +160,7 @@ class Flow(TypedDict):
 
     activity: str
     entity: str
-    role: str
+    role: str | None
     rule: str
     basis: Basis
 
@@ -205,7 +200,7 @@ class Part(TypedDict):
 class LineageAnswer(TypedDict):
     """A lineage, record by record."""
 
-    focus: Focus
+    focus: Resolved
     direction: Direction
     depth: int | None
     truncated: bool
@@ -217,7 +212,7 @@ class LineageAnswer(TypedDict):
     derived: list[Derivation]
     members: list[Membership]
     informed: list[Communication]
-    parts: NotRequired[list[Part]]
+    parts: list[Part]
 
 
 class Box(TypedDict):
@@ -225,19 +220,19 @@ class Box(TypedDict):
 
     id: str
     kind: Literal["activity", "product"]
-    name: str
+    name: str | None
     count: int
     statuses: dict[str, int]
     versions: list[str]
     first_at: str | None
     last_at: str | None
     is_focus: bool
-    level: int
 
 
 class Arrow(TypedDict):
     """Data that flow from one group to another."""
 
+    kind: Literal["used", "generated", "derived"]
     source: str
     target: str
     count: int
@@ -247,8 +242,9 @@ class Arrow(TypedDict):
 class SummaryAnswer(TypedDict):
     """A lineage by groups."""
 
-    focus: Focus
+    focus: Resolved
     direction: Direction
+    depth: int | None
     boxes: list[Box]
     arrows: list[Arrow]
     counts: dict[str, int]
@@ -275,9 +271,9 @@ class ProductItem(TypedDict):
     name: str | None
     location: str | None
     digest: str | None
-    generated_by: str
+    generated_by: str | None
     activity_name: str | None
-    activity_status: str
+    activity_status: str | None
     generated_at: str | None
 
 
@@ -341,6 +337,6 @@ class Info(TypedDict):
 
     version: str
     limits: Limits
-    documents: NotRequired[int]
-    activities: NotRequired[int]
-    entities: NotRequired[int]
+    documents: int
+    activities: int
+    entities: int

@@ -5,6 +5,7 @@ import gc
 import logging
 from collections.abc import AsyncIterator
 from importlib.metadata import version
+from typing import Any
 
 from fastapi import Depends, FastAPI
 
@@ -21,6 +22,7 @@ from .intake import Intake
 from .limits import DrainMiddleware
 from .parameters import check_parameters
 from .security import KnownTokens
+from .wire import ErrorBody
 
 DESCRIPTION = """\
 Provenance of data products: what was run, by whom, on what, and what came of it.
@@ -28,6 +30,9 @@ Provenance of data products: what was run, by whom, on what, and what came of it
 Every request but `GET /v1/health` needs a token (`Authorization: Bearer prov_…`). Every failure is
 `{"code", "message", "details"}`.
 """
+
+
+_FAILURE: dict[str, Any] = {"model": ErrorBody, "description": "What is wrong, and what to do"}
 
 
 def configure_logging(settings: Settings) -> None:
@@ -78,6 +83,8 @@ def create_app(settings: Settings) -> FastAPI:
         description=DESCRIPTION,
         lifespan=lifespan,
         dependencies=[Depends(check_parameters)],
+        responses={"4XX": _FAILURE, "5XX": _FAILURE},
+        generate_unique_id_function=lambda route: route.name,
         openapi_url="/v1/openapi.json",
         docs_url=None,  # their pages load scripts from elsewhere
         redoc_url=None,

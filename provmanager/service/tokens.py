@@ -77,7 +77,7 @@ def create_token(
     session: SessionDep,
     principal: Annotated[Principal, require(Role.ADMIN)],
 ) -> NewToken:
-    """Make a token."""
+    """Make a token; this answer alone holds it."""
     token, made = access.create_token(
         session,
         name=wanted.name,
