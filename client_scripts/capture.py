@@ -59,7 +59,7 @@ def main(
     run directly. Files that the command line names and that were there before are its inputs; those
     that come to be or change are its outputs; --input and --output say otherwise. The record is
     appended to NAME.prov.json: deliver it with prod-add-prov.
-    """  # noqa: D301 - click wants the backspace itself
+    """
     from provmanager.capture.command import CommandOptions, NamedFile, run_command
     from provmanager.capture.supervise import CommandNotStartedError, exit_like
 
