@@ -157,7 +157,7 @@ def load_transcripts() -> ModuleType:
     return module
 
 
-@pytest.mark.parametrize("name", ["README.md", "docs/auditors.md"])
+@pytest.mark.parametrize("name", ["README.md", "docs/auditors.md", "docs/ivoa-questions.md"])
 def test_pages_show_what_the_commands_write(demo: Demo, name: str):
     transcripts = load_transcripts()
     page = (ROOT / name).read_text("utf-8")

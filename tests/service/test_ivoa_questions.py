@@ -272,8 +272,11 @@ def test_the_page_shows_what_the_commands_answer(
 
     def answered(block: re.Match[str]) -> str:
         main = {"prod-trace": trace.main, "prod-search": search.main}[block[1]]
-        result = CliRunner().invoke(main, shlex.split(block[2]))
-        return f"$ {block[1]} {block[2]}\n{result.output.rstrip()}\n"
+        command, _, wanted = block[2].partition(" | grep -E ")
+        said = CliRunner().invoke(main, shlex.split(command)).output.splitlines()
+        pattern = shlex.split(wanted)[0] if wanted else ""
+        lines = "".join(f"{line}\n" for line in said if re.search(pattern, line))
+        return f"$ {block[1]} {block[2]}\n{lines}"
 
     def printed(block: re.Match[str]) -> str:
         capsys.readouterr()
