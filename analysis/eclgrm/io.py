@@ -216,7 +216,7 @@ def trigger_time(basic: Table, trigger: int) -> Time:
 
 
 @contextmanager
-def _open_fits(path: Path) -> Iterator[fits.HDUList]:
+def open_fits(path: Path) -> Iterator[fits.HDUList]:
     """Open a FITS file; whatever is wrong with its bytes becomes an InputFileError."""
     try:
         with warnings.catch_warnings():
@@ -229,7 +229,7 @@ def _open_fits(path: Path) -> Iterator[fits.HDUList]:
         raise InputFileError(path, "file", f"{error}", "a whole FITS file") from error
 
 
-def _table(path: Path, hdus: fits.HDUList, name: str, columns: Sequence[str]) -> fits.FITS_rec:
+def read_table(path: Path, hdus: fits.HDUList, name: str, columns: Sequence[str]) -> fits.FITS_rec:
     """Return the rows of an extension that has some columns."""
     if name not in hdus:
         held = ", ".join(hdu.name for hdu in hdus)
@@ -262,12 +262,12 @@ def _zero(path: Path, hdus: fits.HDUList) -> tuple[float, Time]:
 
 
 def _energy(path: Path, hdus: fits.HDUList) -> Quantity:
-    bounds = _table(path, hdus, "EBOUNDS", ("E_MIN", "E_MAX"))
+    bounds = read_table(path, hdus, "EBOUNDS", ("E_MIN", "E_MAX"))
     return Quantity(np.stack([bounds["E_MIN"], bounds["E_MAX"]], axis=1).astype(float), u.keV)
 
 
 def _good_intervals(path: Path, hdus: fits.HDUList, zero: float) -> Quantity:
-    table = _table(path, hdus, "GTI", ("START", "STOP"))
+    table = read_table(path, hdus, "GTI", ("START", "STOP"))
     return Quantity(np.stack([table["START"], table["STOP"]], axis=1).astype(float) - zero, u.s)
 
 
@@ -279,9 +279,9 @@ def read_gbm_tte(path: Path) -> EventList:
     InputFileError
         The file is truncated or lacks EVENTS, EBOUNDS, GTI or the trigger's time.
     """
-    with _open_fits(path) as hdus:
+    with open_fits(path) as hdus:
         zero, reference = _zero(path, hdus)
-        events = _table(path, hdus, "EVENTS", ("TIME", "PHA"))
+        events = read_table(path, hdus, "EVENTS", ("TIME", "PHA"))
         time = np.asarray(events["TIME"], float) - zero
         order = np.argsort(time, kind="stable")
         return EventList(
@@ -301,10 +301,10 @@ def read_gbm_cspec(path: Path) -> LightCurve:
     InputFileError
         The file is truncated or lacks SPECTRUM, EBOUNDS or the trigger's time.
     """
-    with _open_fits(path) as hdus:
+    with open_fits(path) as hdus:
         zero, reference = _zero(path, hdus)
         names = ("COUNTS", "EXPOSURE", "QUALITY", "TIME", "ENDTIME")
-        table = _table(path, hdus, "SPECTRUM", names)
+        table = read_table(path, hdus, "SPECTRUM", names)
         return LightCurve(
             start=Quantity(np.asarray(table["TIME"], float) - zero, u.s),
             stop=Quantity(np.asarray(table["ENDTIME"], float) - zero, u.s),
@@ -337,9 +337,9 @@ def read_gbm_trigdat(path: Path, detectors: Sequence[int]) -> LightCurve:
     chosen = list(detectors)
     if not chosen or not all(0 <= detector < TRIGDAT_N_DETECTOR for detector in chosen):
         raise ValueError(f"detectors {chosen}; expected some of 0 to {TRIGDAT_N_DETECTOR - 1}")
-    with _open_fits(path) as hdus:
+    with open_fits(path) as hdus:
         zero, reference = _zero(path, hdus)
-        table = _table(path, hdus, "EVNTRATE", ("TIME", "ENDTIME", "RATE"))
+        table = read_table(path, hdus, "EVNTRATE", ("TIME", "ENDTIME", "RATE"))
         start = np.asarray(table["TIME"], float) - zero
         stop = np.asarray(table["ENDTIME"], float) - zero
         rate = np.asarray(table["RATE"], float).reshape(
