@@ -129,12 +129,24 @@ def _find_token(
     return None, "nowhere: neither PROV_TOKEN nor PROV_TOKEN_FILE is set"
 
 
+def _access_token(text: str) -> str:
+    """Return the token that a file holds, alone or as ``dirac login`` writes it."""
+    if not text.startswith("{"):
+        return text
+    try:
+        return str(json.loads(text)["access_token"])
+    except (ValueError, KeyError):
+        return ""
+
+
 def _read_token(path: Path) -> str:
     try:
-        token = path.read_text().strip()
+        token = _access_token(path.read_text().strip())
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not text"
         raise UsageError(f"the token file {path} cannot be read: {reason}") from error
     if not token or any(c.isspace() for c in token):
-        raise UsageError(f"the token file {path} holds no token (one line was expected)")
+        raise UsageError(
+            f"the token file {path} holds no token (expected: one line, or what dirac login writes)"
+        )
     return token

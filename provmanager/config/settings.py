@@ -61,6 +61,9 @@ class Settings(BaseSettings):
     redact_patterns_file: Path | None = None
     """Regular expressions, one a line, of further secrets to redact before storage."""
 
+    issuers_file: Path | None = None
+    """Token issuers (DiracX servers) that are trusted, and what their groups may do; YAML."""
+
     pool_size: int = Field(default=20, ge=1)
     """Connections to the database that are kept open."""
 
@@ -85,7 +88,7 @@ class Settings(BaseSettings):
             raise ValueError("each must be an absolute path, such as /pnfs,/lustre/cta")
         return tuple(part.rstrip("/") + "/" for part in value)
 
-    @field_validator("state_dir", "tls_cert", "tls_key", "redact_patterns_file")
+    @field_validator("state_dir", "tls_cert", "tls_key", "redact_patterns_file", "issuers_file")
     @classmethod
     def _expand(cls, value: Path | None) -> Path | None:
         return value.expanduser().absolute() if value else None
@@ -94,7 +97,7 @@ class Settings(BaseSettings):
     def _check_tls(self) -> Self:
         if (self.tls_cert is None) != (self.tls_key is None):
             raise ValueError("PROV_TLS_CERT and PROV_TLS_KEY go together: set both, or neither")
-        for path in (self.tls_cert, self.tls_key, self.redact_patterns_file):
+        for path in (self.tls_cert, self.tls_key, self.redact_patterns_file, self.issuers_file):
             if path is not None and not path.is_file():
                 raise ValueError(f"there is no file {path}")
         return self

@@ -21,6 +21,9 @@ logger = logging.getLogger(__name__)
 PREFIX = "prov_"
 """What tokens begin with, so that scanners for leaked secrets find them."""
 
+LONGEST_JOB_S = 30 * 86400
+"""How long a token may last that a recorder makes for a job of theirs."""
+
 _SHAPE = re.compile(r"prov_[A-Za-z0-9_-]{43}")
 _LONGEST_LIST = 10_000
 
@@ -122,6 +125,36 @@ def authorise(principal: Principal, role: Role) -> None:
             f"{principal.role.value}: ask the operator for one (prod-token create --role "
             f"{role.value})",
             needed=role.value,
+            held=principal.role.value,
+        )
+
+
+def authorise_token(
+    principal: Principal, *, role: Role, job: str | None, lifetime_s: float | None
+) -> None:
+    """Make sure that `principal` may have such a token made.
+
+    An admin may have any; another recorder only what a job of theirs needs: a recorder's token
+    that is bound to the job and ends by itself. A token that is bound makes no others.
+
+    Raises
+    ------
+    AuthorisationError
+        It may not.
+    """
+    if principal.role is Role.ADMIN:
+        return
+    if principal.job is not None:
+        raise AuthorisationError(
+            f"the token {principal.name!r} is bound to job {principal.job}: it makes no others"
+        )
+    is_short = lifetime_s is not None and lifetime_s <= LONGEST_JOB_S
+    if role is not Role.RECORDER or job is None or not is_short:
+        raise AuthorisationError(
+            f"with the role {principal.role.value}, only a recorder's token that is bound to a job "
+            f"(--job) and ends within {LONGEST_JOB_S // 86400} days (--expires) can be made; any "
+            "other needs the role admin",
+            needed=Role.ADMIN.value,
             held=principal.role.value,
         )
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from fastapi import Depends, FastAPI
 
+from provmanager.config.issuers import load_issuers
 from provmanager.config.settings import Settings
 from provmanager.errors import UsageError
 from provmanager.logic.ingest import IngestPolicy
@@ -19,6 +20,7 @@ from provmanager.store.database import open_database
 from . import descriptions, documents, health, lineage, search, tokens
 from .errors import add_error_handlers
 from .intake import Intake
+from .issuers import TokenIssuers
 from .limits import DrainMiddleware
 from .parameters import check_parameters
 from .security import KnownTokens
@@ -92,6 +94,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.settings = settings
     app.state.database = database
     app.state.known_tokens = KnownTokens()
+    app.state.token_issuers = TokenIssuers(load_issuers(settings.issuers_file))
     app.state.intake = intake
     add_error_handlers(app)
     app.add_middleware(DrainMiddleware, limit_bytes=settings.max_request_bytes)

@@ -15,11 +15,13 @@ from provmanager.model import Principal, Role
 from provmanager.store.database import Database
 
 from .deps import DatabaseDep
+from .issuers import TokenIssuers
 
 _bearer = HTTPBearer(
     auto_error=False,
     scheme_name="token",
-    description="A token made by `prod-token create`, or the operator's own.",
+    description="A token made by `prod-token create`, the operator's own, or one of a DiracX "
+    "server that the operator trusts.",
 )
 
 
@@ -69,7 +71,13 @@ class AccessRule:
         known: KnownTokens = request.app.state.known_tokens
         principal = known.get(token) if token else None
         if principal is None:
-            principal = await run_in_threadpool(_look_up, database, token)
+            issuers: TokenIssuers = request.app.state.token_issuers
+            if token and issuers.is_theirs(token):
+                principal = await run_in_threadpool(
+                    issuers.authenticate, token, now=datetime.now(UTC)
+                )
+            else:
+                principal = await run_in_threadpool(_look_up, database, token)
             if token:
                 known.put(token, principal)
         access.authorise(principal, self.role)

@@ -1,4 +1,4 @@
-"""``/v1/tokens``: make, list and revoke tokens (admin)."""
+"""``/v1/tokens``: make, list and revoke tokens."""
 
 from datetime import UTC, datetime
 from typing import Annotated, Self
@@ -75,9 +75,16 @@ class TokenList(BaseModel):
 def create_token(
     wanted: TokenRequest,
     session: SessionDep,
-    principal: Annotated[Principal, require(Role.ADMIN)],
+    principal: Annotated[Principal, require(Role.RECORDER)],
 ) -> NewToken:
-    """Make a token; this answer alone holds it."""
+    """Make a token; this answer alone holds it.
+
+    An admin makes any. A recorder makes recorder's tokens that are bound to a job of theirs and
+    end within 30 days: what a submitted job delivers its records with.
+    """
+    access.authorise_token(
+        principal, role=wanted.role, job=wanted.job, lifetime_s=wanted.expires_in_s
+    )
     token, made = access.create_token(
         session,
         name=wanted.name,

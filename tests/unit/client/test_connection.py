@@ -108,10 +108,18 @@ def test_a_url_that_is_none_is_refused(state, url):
         find(state, PROV_SERVER_URL=url)
 
 
+def test_the_credentials_that_dirac_login_writes_are_taken(state, tmp_path):
+    file = tmp_path / "credentials.json"
+    file.write_text('{"access_token": "a.b.c", "expires_on": 1, "refresh_token": "d"}')
+    assert find(state, PROV_TOKEN_FILE=str(file)).token == "a.b.c"
+
+
 @pytest.mark.parametrize(
     ("content", "why"),
     [
         (b"", "holds no token"),
+        (b"{", "holds no token"),
+        (b'{"refresh_token": "x"}', "what dirac login writes"),
         (b"a b\n", "holds no token"),
         (b"\xff\xfe", "is not text"),
         (None, "No such file"),
