@@ -109,7 +109,7 @@ def _common(options: Options) -> Iterator[str]:
 
 
 def _command(name: str, command: click.Command, common: Options, *, level: int) -> Iterator[str]:
-    context = click.Context(command, info_name=name)
+    context = click.Context(command, info_name=name, **command.context_settings)
     yield f"{'#' * level} {name}"
     yield from _text(command.help)
     params = [p for p in command.get_params(context) if not _is_everywhere(p)]

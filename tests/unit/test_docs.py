@@ -128,14 +128,14 @@ def shown_commands(page: str, commands: dict[str, click.Command]) -> Iterator[li
 
 def unknown_options(command: click.Command, words: list[str]) -> list[str]:
     """Return the options among `words` that the command, or its subcommand, does not have."""
-    context = click.Context(command)
+    context = click.Context(command, **command.context_settings)
     known = {name for p in command.get_params(context) for name in (*p.opts, *p.secondary_opts)}
     rest = words[1:]
     if isinstance(command, click.Group):
         named = rest[0] if rest and rest[0] in command.list_commands(context) else "start"
         inner = command.get_command(context, named)
         if inner is not None:
-            params = inner.get_params(click.Context(inner))
+            params = inner.get_params(click.Context(inner, **inner.context_settings))
             known |= {name for p in params for name in (*p.opts, *p.secondary_opts)}
     if "--" in rest:
         rest = rest[: rest.index("--")]
