@@ -232,7 +232,7 @@ def fit_linear(
     coefficients = np.zeros(design.shape[1])
     for _ in range(n_step or N_REWEIGHTS):
         weighted = design / expected[:, None]
-        coefficients = np.linalg.lstsq(weighted.T @ design, weighted.T @ counts, rcond=1e-12)[0]
+        coefficients = np.linalg.solve(weighted.T @ design, weighted.T @ counts)
         expected = np.maximum(design @ coefficients, floor)
     return coefficients, expected
 

@@ -1,6 +1,7 @@
 """Fit of a point source to the counts of the pixels under a coded mask: position and errors."""
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import astropy.units as u
 import numpy as np
@@ -9,20 +10,22 @@ from astropy.units import Quantity
 from numpy.typing import ArrayLike
 
 from .attitude import from_tangent, to_sky
-from .eclairs import CodedMask, coded_fraction, shadowgram
+from .eclairs import CodedMask, coded_fraction, overlap, shadowgram
 from .imaging import background_basis, check_image, fit_linear
 from .lightcurve import FloatArray
 from .r90 import gaussian_r90, held_probability
 from .statistic import cash
 
 # The first search takes in the cell of the sky image and its neighbours: the peak of the image may
-# lie next to the source.
-SEARCH_STEPS = 6
-SEARCH_STEP_RAD = 0.002
-"""A fifth of the sky image's step."""
-MAP_STEPS = 8
-MAP_STEP_SIGMA = 0.5
+# lie next to the source. Tangents; the image of a source is 0.025 wide.
+SEARCH_STEP = 0.004
+N_SEARCH = 3
+N_ZOOM = 2
+N_MAP = 5
+MAP_STEP_SIGMA = 0.75
 MAX_MAPS = 6
+SIGMA_AT_1 = 0.01
+"""Standard deviation of a tangent at a signal-to-noise ratio of 1, where the search begins."""
 ELLIPSE_90 = float(np.sqrt(2 * np.log(10)))
 """Semi-axes of the ellipse that holds 90 % of a Gaussian, in standard deviations."""
 
@@ -83,6 +86,21 @@ class SkyPosition:
     position_angle: Quantity
 
 
+class _Map(NamedTuple):
+    """Likelihood about a place.
+
+    points, shape (n, 2), are tangents; values, shape (n,), are -2 ln L up to a constant, infinite
+    where the flux would be negative.
+    """
+
+    points: FloatArray
+    values: FloatArray
+
+    @property
+    def best(self) -> FloatArray:
+        return np.asarray(self.points[int(np.argmin(self.values))], float)
+
+
 class _Model:
     """Likelihood of a source at any place, its flux and the background fitted each time."""
 
@@ -105,20 +123,34 @@ class _Model:
     def lit(self, tangent: FloatArray) -> FloatArray:
         return np.asarray(shadowgram(self.mask, tangent).ravel()[self.on] * self.works, float)
 
-    def fit(self, tangent: FloatArray, *, n_step: int = 0) -> tuple[float, FloatArray, FloatArray]:
+    def fit(self, tangent: FloatArray) -> tuple[float, FloatArray, FloatArray]:
         """C-statistic, coefficients (the flux first) and their design matrix."""
         design = np.column_stack([self.lit(tangent), self.terms])
-        found, expected = fit_linear(design, self.counts, start=self.start, n_step=n_step)
+        found, expected = fit_linear(design, self.counts, start=self.start)
         if found[0] < 0:
             return self.without, np.r_[0.0, self.start[1:]], design
         return float(cash(self.counts, expected).sum()), found, design
 
-    def map(self, centre: FloatArray, step: FloatArray, n_half: int) -> tuple[FloatArray, ...]:
-        """Statistic on a square grid: points, shape (n, 2), and values, shape (n,)."""
+    def map(self, centre: FloatArray, step: FloatArray, n_half: int, n_step: int) -> _Map:
+        """Statistic on a square grid; each value after some steps from the last best fit."""
         along = np.arange(-n_half, n_half + 1)
-        y, z = np.meshgrid(along * step[0], along * step[1], indexing="ij")
-        points = centre + np.stack([y.ravel(), z.ravel()], axis=1)
-        return points, np.array([self.fit(point, n_step=2)[0] for point in points])
+        y, z = centre[0] + along * step[0], centre[1] + along * step[1]
+        is_open = self.mask.is_open.astype(float)
+        columns = [is_open @ overlap(self.mask, float(value)).T for value in z]
+        design = np.column_stack([np.zeros(self.counts.size), self.terms])
+        values = []
+        for one in y:
+            rows = overlap(self.mask, float(one))
+            for column in columns:
+                design[:, 0] = (rows @ column).ravel()[self.on] * self.works
+                if not design[:, 0].any():
+                    values.append(np.inf)
+                    continue
+                found, expected = fit_linear(design, self.counts, start=self.start, n_step=n_step)
+                gain = 2 * float(expected.sum() - self.counts @ np.log(expected))
+                values.append(gain if found[0] > 0 else np.inf)
+        points = np.stack([axis.ravel() for axis in np.meshgrid(y, z, indexing="ij")], axis=1)
+        return _Map(points, np.array(values))
 
 
 def fit_source(
@@ -159,39 +191,65 @@ def fit_source(
         raise SourceFitError(f"the start {centre.tolist()} lies outside the field of view")
     shape = None if background is None else np.asarray(background, float)
     model = _Model(mask, data, works, shape)
-    step = np.full(2, SEARCH_STEP_RAD)
-    points, values = model.map(centre, step, SEARCH_STEPS)
-    best = points[int(np.argmin(values))]
-    statistic, found, _ = model.fit(best)
-    if not statistic < model.without:
-        raise SourceFitError(f"no source near the tangents {centre.tolist()}: the flux is not > 0")
-    model.start = found
-    points, weight = _resolve(model, best, max(model.without - statistic, 1.0))
+    best = _search(model, centre)
+    points, weight = _resolve(model, best)
     mean = weight @ points
     covariance = (points - mean).T @ ((points - mean) * weight[:, None])
     separation = _separation(points, mean)
     return _result(model, mean, covariance, held_probability(separation, weight, 0.9))
 
 
-def _resolve(
-    model: _Model, best: FloatArray, test_statistic: float
-) -> tuple[FloatArray, FloatArray]:
-    """Map the likelihood about its best point on a grid fitted to its width."""
-    sigma = np.full(2, 0.01 / np.sqrt(test_statistic))
+def _search(model: _Model, centre: FloatArray) -> FloatArray:
+    """Find the most likely place by finer and finer grids; leaves the model at its best fit."""
+    step = np.full(2, SEARCH_STEP)
+    best = model.map(centre, step, N_SEARCH, 2).best
+    while True:
+        statistic, found, _ = model.fit(best)
+        if not statistic < model.without:
+            raise SourceFitError(
+                f"no source near the tangents {centre.tolist()}: the flux is not > 0"
+            )
+        model.start = found
+        gain = max(model.without - statistic, 1.0)
+        if step[0] <= SIGMA_AT_1 / np.sqrt(gain):
+            return best
+        step = step / 2.5
+        best = model.map(best, step, N_ZOOM, 1).best
+
+
+def _resolve(model: _Model, best: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Map the likelihood about its best point on a grid fitted to its width.
+
+    Returns
+    -------
+    points, shape (n, 2), and their weights, which sum to 1.
+
+    Raises
+    ------
+    SourceFitError
+        The likelihood has no bounded peak.
+    """
+    statistic = model.fit(best)[0]
+    sigma = np.full(2, SIGMA_AT_1 / np.sqrt(max(model.without - statistic, 1.0)))
     for _ in range(MAX_MAPS):
-        points, values = model.map(best, MAP_STEP_SIGMA * sigma, MAP_STEPS)
+        points, values = model.map(best, MAP_STEP_SIGMA * sigma, N_MAP, 1)
+        if not np.isfinite(values).any():
+            break
         weight = np.exp(-0.5 * (values - values.min()))
         weight /= weight.sum()
-        square = weight.reshape(2 * MAP_STEPS + 1, -1)
+        square = weight.reshape(2 * N_MAP + 1, -1)
         rim = 1.0 - float(square[1:-1, 1:-1].sum())
         mean = weight @ points
         width = np.sqrt(weight @ (points - mean) ** 2)
-        is_sharp = (width < 1.6 * MAP_STEP_SIGMA * sigma).any()
-        if rim < 1e-3 and not is_sharp:
-            break
+        is_narrow = bool((width < 0.5 * sigma).any())
+        if rim < 2e-3 and not is_narrow:
+            return points, weight
         best = mean
-        sigma = np.maximum(width, 0.3 * sigma) * (1.5 if rim >= 1e-3 else 1.0)
-    return points, weight
+        sigma = np.maximum(width, 0.3 * sigma) * (1.0 if is_narrow else 1.4)
+    raise SourceFitError(
+        f"the counts do not fix a place near the tangents {best.tolist()}: "
+        "the source is too faint; take a longer interval or another band"
+    )
 
 
 def _separation(points: FloatArray, centre: FloatArray) -> FloatArray:
@@ -200,9 +258,7 @@ def _separation(points: FloatArray, centre: FloatArray) -> FloatArray:
     return np.asarray(np.degrees(2 * np.arcsin(0.5 * chord)), float)
 
 
-def _result(
-    model: _Model, mean: FloatArray, covariance: FloatArray, r90_grid: float
-) -> SourceFit:
+def _result(model: _Model, mean: FloatArray, covariance: FloatArray, r90_grid: float) -> SourceFit:
     statistic, found, design = model.fit(mean)
     expected = np.maximum(design @ found, 1e-3 * model.counts.mean())
     information = design.T @ (design / expected[:, None])
