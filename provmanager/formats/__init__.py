@@ -2,11 +2,13 @@
 
 from .detection import FORMATS, Format, Probe, read
 from .embedded import extract
+from .environments import Environments
 from .json_stream import read_values
 from .locations import absolute_uri, local_path, repair_mangled, split_location
 
 __all__ = [
     "FORMATS",
+    "Environments",
     "Format",
     "Probe",
     "absolute_uri",

@@ -17,6 +17,7 @@ from ..model import Document
 from . import ctao_product, ctapipe, lstosa, run_json
 from .appearance import describe_bytes, describe_json, looks_like_json
 from .embedded import FITS_SIGNATURE
+from .environments import Environments
 from .fits_header import Value, is_header, iter_headers, parse_header
 from .json_stream import JsonStream, read_stream
 
@@ -41,11 +42,16 @@ class Probe:
         The whole document.
     name : str or None
         Name of the file it came from.
+    environments : Environments
+        Those of the documents that are read together with this one.
     """
 
-    def __init__(self, data: bytes, name: str | None = None) -> None:
+    def __init__(
+        self, data: bytes, name: str | None = None, environments: Environments | None = None
+    ) -> None:
         self.data = data
         self.name = name
+        self.environments = environments or Environments()
 
     @cached_property
     def head(self) -> bytes:
@@ -101,7 +107,9 @@ class Format:
     read: Callable[[Probe, str], Document]
 
 
-def read(data: bytes, *, name: str | None = None) -> Document:
+def read(
+    data: bytes, *, name: str | None = None, environments: Environments | None = None
+) -> Document:
     """Return what the document `data` states, whatever its format.
 
     Parameters
@@ -110,6 +118,9 @@ def read(data: bytes, *, name: str | None = None) -> Document:
         The whole document.
     name : str, optional
         Name of the file it came from, for messages and where the document is about that file.
+    environments : Environments, optional
+        Of documents that are read together, so that equal software environments in them become
+        one object.
 
     Raises
     ------
@@ -119,7 +130,7 @@ def read(data: bytes, *, name: str | None = None) -> Document:
         It is of a format, and cannot be read (``pointer``, ``offset`` or ``line``, ``expected``,
         ``found``); `JsonSyntaxError` and `DocumentTooDeepError` where it is not even JSON.
     """
-    probe = Probe(data, name)
+    probe = Probe(data, name, environments)
     for candidate in FORMATS:
         reason = candidate.matches(probe)
         if reason is not None:
@@ -149,7 +160,7 @@ def _match_run_json(probe: Probe) -> str | None:
 
 def _read_run_json(probe: Probe, reason: str) -> Document:
     stream = _stream(probe)
-    document = run_json.read_run_json(stream.values)
+    document = run_json.read_run_json(stream.values, probe.environments)
     return replace(document, reason=reason, notes=(*stream.notes, *document.notes))
 
 

@@ -22,9 +22,9 @@ from provmanager.model import (
     WasInformedBy,
 )
 
+from .environments import Environments
 from .run_json_checks import (
     RECORD,
-    check_environment,
     check_exit_code,
     check_instant,
     check_parts,
@@ -54,13 +54,18 @@ def matches(values: list[Any]) -> bool:  # Any: JSON values
     return found
 
 
-def read_run_json(values: list[Any]) -> Document:  # Any: JSON values
+def read_run_json(
+    values: list[Any],  # Any: JSON values
+    environments: Environments | None = None,
+) -> Document:
     """Return what a stream of records states.
 
     Parameters
     ----------
     values : list
         The JSON values of the document in order: records, or lists of records.
+    environments : Environments, optional
+        Those of the documents that are read together with this one.
 
     Raises
     ------
@@ -68,7 +73,7 @@ def read_run_json(values: list[Any]) -> Document:  # Any: JSON values
         A record is not as the schema says, or ends before it starts (``pointer``, ``expected``,
         ``found``). In a document of several values the pointer begins with the value's number.
     """
-    reader = _Reader()
+    reader = _Reader(environments or Environments())
     for pointer, record in _merged(values, reader.notes):
         reader.read(record, pointer)
     return reader.document()
@@ -143,14 +148,14 @@ def _completed(first: JSONDict, second: JSONDict, pointer: str, notes: list[Note
 class _Reader:
     """Collects what the records of one document state."""
 
-    def __init__(self) -> None:
+    def __init__(self, environments: Environments) -> None:
         self.notes: list[Note] = []
         self._activities: dict[str, Activity] = {}
         self._agents: dict[str, Agent] = {}
         self._associated: list[WasAssociatedWith] = []
         self._parents: list[tuple[str, UUID]] = []
         self._flows = FlowReader()
-        self._environments = _Environments()
+        self._environments = environments
 
     def document(self) -> Document:
         """Return all of it; enclosing activities that have no record here are only named."""
@@ -227,35 +232,6 @@ def _agent_iri(agent: JSONDict, host: str | None) -> str:
         user = quote(agent["user"], safe="", errors="replace")
         return f"urn:provmanager:account:{user}@{quote((host or '').lower(), errors='replace')}"
     return f"urn:provmanager:agent:{quote(agent['name'], safe='', errors='replace')}"
-
-
-class _Environments:
-    """The environments of a document, each of equal ones once: the same object again.
-
-    Comparing takes less than checking, and ingest digests each object once.
-    """
-
-    def __init__(self) -> None:
-        self._found: dict[tuple[Any, ...], tuple[Any, Any, JSONDict]] = {}  # Any: JSON values
-
-    def of(self, record: JSONDict, pointer: str) -> JSONDict | None:
-        """Return the environment of a record, with its software."""
-        environment = record.get("environment")
-        software = record.get("software")
-        if not environment and not software:
-            return None
-        environment = environment or {}
-        packages = environment.get("packages")
-        name = (software or {}).get("name")
-        n_packages = len(packages) if isinstance(packages, list) else 0
-        clue = (name, (software or {}).get("version"), n_packages)
-        known = self._found.get(clue)
-        if known is not None and known[0] == environment and known[1] == software:
-            return known[2]
-        check_environment(environment, f"{pointer}/environment")
-        whole = {**environment, "software": software} if software else environment
-        self._found[clue] = (environment, software, whole)
-        return whole
 
 
 def _activity(

@@ -21,7 +21,7 @@ _VALUE = EntityKind.VALUE
 _PLAIN = frozenset({"role", "url", "sha256", "size_bytes", "modified_at", "at"})
 _OF_THE_USE = frozenset({"role", "at"})
 _PLACE = re.compile(r"/|[A-Za-z][A-Za-z0-9+.-]*:.")
-_CANONICAL = re.compile(r"file://[a-z0-9.-]+(?:/[\w@+=:,-][\w.@+=:,-]*)+", re.ASCII)
+_CANONICAL = re.compile(r"(?:file://[a-z0-9.-]+|lfn:)(?:/[\w@+=:,-][\w.@+=:,-]*)+", re.ASCII)
 _SHA256 = re.compile(r"[0-9a-fA-F]{64}")
 _LOWER_SHA256 = re.compile(r"[0-9a-f]{64}")
 _HEXADECIMAL = re.compile(r"[0-9a-fA-F]+")

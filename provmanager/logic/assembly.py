@@ -7,6 +7,7 @@ documents; the difference is kept as a contradiction.
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Any
 from uuid import UUID
 
@@ -20,6 +21,7 @@ from .mentions import Spoken
 
 _KINDS = ("dataset", "value", "collection")
 _FIELDS = ("name", "value", "content_type", "comment", "size_bytes")
+_GETTERS = tuple((name, attrgetter(name)) for name in _FIELDS)
 
 
 @dataclass(slots=True)
@@ -47,21 +49,27 @@ def entity_facts(identity: Identity, spoken: Sequence[Spoken]) -> EntityFacts:
     entities = [s.entity for s in spoken]
     contradictions: list[Contradiction] = []
     locations = sorted({x for s in spoken for x in s.mention.locations}, key=location_rank)
-    columns: dict[str, Any] = {  # Any: column values
-        name: _agreed(identity.uuid, name, [getattr(e, name) for e in entities], contradictions)
-        for name in _FIELDS
-    }
-    columns["name"] = best_name((e.name for e in entities), identity)
+    columns: dict[str, Any] = {}  # Any: column values
+    for name, field_of in _GETTERS:
+        values = set(map(field_of, entities))
+        values.discard(None)
+        if len(values) > 1:
+            columns[name] = _agreed(identity.uuid, name, values, contradictions)
+        else:
+            columns[name] = values.pop() if values else None
+    if columns["name"] is not None:
+        columns["name"] = best_name((e.name for e in entities), identity)
     if locations and columns["name"] == split_location(locations[0])[1]:
         columns["name"] = None
     columns["kind"] = max((e.kind.value for e in entities), key=_KINDS.index)
-    made = [s.at or s.entity.generated_at for s in _producing(identity, spoken)]
+    producing = _producing(identity, spoken)
+    made = [s.at or s.entity.generated_at for s in producing]
     if identity.producer is None:
         made = [e.generated_at for e in entities]
     columns["generated_at"] = min((t for t in made if t), default=None)
     columns["invalidated_at"] = min((t for e in entities if (t := e.invalidated_at)), default=None)
     columns["details"] = _details(entities, columns["invalidated_at"])
-    digests = _digests(identity, spoken, contradictions)
+    digests = _digests(identity, spoken, producing, contradictions)
     own = next((d for d in digests if d.startswith("sha256:")), None)
     columns["sha256"] = bytes.fromhex(own.partition(":")[2]) if own else None
     return EntityFacts(
@@ -97,11 +105,8 @@ def location_rank(uri: str) -> tuple[int, str]:
 
 
 def _agreed(
-    uuid: UUID, name: str, values: Iterable[Any], contradictions: list[Contradiction]
+    uuid: UUID, name: str, distinct: Iterable[Any], contradictions: list[Contradiction]
 ) -> Any:  # Any: column values
-    distinct = {v for v in values if v is not None}
-    if len(distinct) < 2:
-        return next(iter(distinct), None)
     found = {canonical_json(v): v for v in distinct}
     first, *others = sorted(found)
     if name in ("size_bytes", "value"):
@@ -110,10 +115,15 @@ def _agreed(
 
 
 def _digests(
-    identity: Identity, spoken: Sequence[Spoken], contradictions: list[Contradiction]
+    identity: Identity,
+    spoken: Sequence[Spoken],
+    makers: Sequence[Spoken],
+    contradictions: list[Contradiction],
 ) -> list[str]:
     """Return the digests, one an algorithm: the producer's before a reader's, earliest first."""
-    makers = _producing(identity, spoken)
+    said = {s.entity.digests for s in spoken}
+    if len(said) == 1 and len(one := said.pop()) < 2:  # as nearly always
+        return list(one)
     ordered = [*makers, *(s for s in spoken if s not in makers)]
     held: dict[str, str] = {}
     for item in ordered:

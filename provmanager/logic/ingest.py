@@ -9,7 +9,7 @@ from uuid import UUID
 from sqlalchemy.orm import Session
 
 from provmanager.errors import AuthorisationError, DocumentTooLargeError, JSONDict, ProvError
-from provmanager.formats import read
+from provmanager.formats import Environments, read
 from provmanager.ids import sha256_hex
 from provmanager.model import Activity, Document
 from provmanager.store import documents as document_store
@@ -103,9 +103,10 @@ def record(
     listed = list(sources)
     outcomes: list[Outcome | None] = [None] * len(listed)
     readings: list[_Read] = []
+    shared = _Shared()
     for place, source in enumerate(listed):
         try:
-            reading = _read(place, source, policy)
+            reading = _read(place, source, policy, shared)
             _check_job(reading.document, source.job)
             readings.append(reading)
         except ProvError as error:
@@ -130,7 +131,15 @@ def record(
     return [o for o in outcomes if o is not None]
 
 
-def _read(place: int, source: Source, policy: IngestPolicy) -> _Read:
+@dataclass(slots=True)
+class _Shared:
+    """What the documents of a batch have in common: it is looked at once."""
+
+    environments: Environments = field(default_factory=Environments)
+    checked: set[int] = field(default_factory=set)
+
+
+def _read(place: int, source: Source, policy: IngestPolicy, shared: _Shared) -> _Read:
     size = len(source.data)
     if size > policy.max_document_bytes:
         raise DocumentTooLargeError(
@@ -143,8 +152,8 @@ def _read(place: int, source: Source, policy: IngestPolicy) -> _Read:
     if source.name is not None:
         name, _ = policy.redaction.apply(source.name.encode("utf-8", "replace"))
         source = replace(source, name=name.decode())
-    document = read(stored, name=source.name)
-    check_storable(document)
+    document = read(stored, name=source.name, environments=shared.environments)
+    check_storable(document, shared.checked)
     sha256 = sha256_hex(source.data)
     return _Read(place, source, sha256, stored, n_redactions, document, claims_of(document, sha256))
 

@@ -10,6 +10,8 @@ from provmanager.model.identity import Act, Mention, identifying_digests
 
 from .claims import Run, scoped
 
+_ACT = {act: str(int(act)) for act in Act}
+
 
 @dataclass(frozen=True, slots=True)
 class Spoken:
@@ -56,12 +58,13 @@ def spoken_by_run(
     """
     a = run.activity
     for claim in run.speaking:
+        who = f"{claim.document} {a.uuid}"
         for generation, entity in claim.generated:
             end = generation.at or entity.generated_at or a.ended_at
-            yield _spoken(claim.document, entity, Act.GENERATED, a.uuid, a.started_at, end, outer,
-                          generation.role, generation.at, locate)  # fmt: skip
+            yield _spoken(claim.document, who, entity, Act.GENERATED, a.uuid, a.started_at, end,
+                          outer, generation.role, generation.at, locate)  # fmt: skip
         for usage, entity in claim.used:
-            yield _spoken(claim.document, entity, Act.USED, a.uuid, usage.at or a.started_at,
+            yield _spoken(claim.document, who, entity, Act.USED, a.uuid, usage.at or a.started_at,
                           a.ended_at, outer, usage.role, usage.at, locate)  # fmt: skip
 
 
@@ -92,12 +95,13 @@ def spoken_aside(
             maker = makers.get(entity.key)
             if maker is not None:
                 own = replace(own, producer=ProducerClaim(uuid=maker.uuid))
-            yield _spoken(sha256, own, Act.MENTIONED, None, when, when, frozenset(), None, None,
-                          locate)  # fmt: skip
+            yield _spoken(sha256, f"{sha256} None", own, Act.MENTIONED, None, when, when,
+                          frozenset(), None, None, locate)  # fmt: skip
 
 
 def _spoken(
     document: str,
+    who: str,
     entity: Entity,
     act: Act,
     activity: UUID | None,
@@ -109,7 +113,7 @@ def _spoken(
     locate: Callable[[str], str],
 ) -> Spoken:
     mention = Mention(
-        ref=f"{document} {activity} {act:d} {role} {entity.key}",
+        ref=f"{who} {_ACT[act]} {role} {entity.key}",
         act=act,
         activity=activity,
         start=start,

@@ -157,10 +157,13 @@ def _producers_in_doubt(
     mentions: Iterable[Mention], standing: Iterable[store.KnownEntity]
 ) -> set[UUID]:
     """Return the known producers of what the batch generates too: one may be part of another."""
+    generated = [e for e in standing if e.producer]
+    if not generated:
+        return set()
     made = {k for m in mentions if m.act is Act.GENERATED for k in keys_of(m)}
     return {
         e.producer
-        for e in standing
+        for e in generated
         if e.producer and not made.isdisjoint(keys_of(_standing_for(e, {})))
     }
 

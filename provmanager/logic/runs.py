@@ -109,7 +109,7 @@ class RunWriter:
             for table in ("environment", "host", "container"):
                 content = getattr(a, table)
                 if content:
-                    key = digest.of(content)
+                    key = digest.of_shared(content)
                     contents[table].setdefault(key, content)
                     row[f"{table}_id"] = key
             flat = None
@@ -126,9 +126,7 @@ class RunWriter:
                 row[f"{table}_id"] = ids.get(row.get(f"{table}_id", b""))
             row["overrides"] = None
             if flat is not None:
-                held = templates[row["configuration_id"]]
-                clean = clean_json(flat)
-                row["overrides"] = {k: v for k, v in clean.items() if _differ(held[k], v)} or None
+                row["overrides"] = _overrides(templates[row["configuration_id"]], flat)
         return rows
 
     def find(self, uuids: Sequence[UUID]) -> None:
@@ -152,6 +150,24 @@ class RunWriter:
         return store.only_claimed(self._session, known) if known else set()
 
 
+def _overrides(held: Mapping[str, Any], flat: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Return, clean, what of the configuration `flat` differs from the template. (Any: JSON.)"""
+    if not flat.keys() <= held.keys():  # names that had to be cleaned
+        flat = clean_json(flat)
+    other: dict[str, Any] = {}
+    for key, value in flat.items():
+        like = held[key]
+        if value == like and type(value) is type(like) and type(value) not in _NESTED:
+            continue  # what equals something clean is clean
+        clean = clean_json(value)
+        if _differ(like, clean):
+            other[key] = clean
+    return other or None
+
+
+_NESTED = (dict, list)
+
+
 def _differ(left: Any, right: Any) -> bool:  # Any: JSON values
     """Whether two JSON values differ: to Python, 1, 1.0 and true are equal."""
     if type(left) is not type(right) or left != right:
@@ -164,6 +180,14 @@ class _DigestCache:
 
     def __init__(self) -> None:
         self._seen: dict[bytes, bytes] = {}
+        self._objects: dict[int, tuple[object, bytes]] = {}
+
+    def of_shared(self, content: Any) -> bytes:  # Any: free-form JSON
+        """Return what `of` does, of an object that may come again; it is held meanwhile."""
+        known = self._objects.get(id(content))
+        if known is None:
+            known = self._objects[id(content)] = (content, self.of(content))
+        return known[1]
 
     def of(self, content: Any) -> bytes:  # Any: free-form JSON
         """Return the SHA-256 of the canonical JSON of `content`."""

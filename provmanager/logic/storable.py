@@ -11,28 +11,33 @@ from provmanager.formats import split_location
 from provmanager.model import Activity, Document, Entity
 
 MAX_NAME_BYTES = 2500
+_SURELY_SHORT = MAX_NAME_BYTES // 4  # a character has four bytes at most
 
 Named = tuple[str, str | None]
 """(What it is, in words; the name)."""
 
 
-def check_storable(document: Document) -> None:
+def check_storable(document: Document, checked: set[int]) -> None:
     """Refuse a document with a name that is too long to be found again.
+
+    Parameters
+    ----------
+    checked : set of int
+        Identities of the environments that were looked at before; grows. The caller keeps them.
 
     Raises
     ------
     DocumentError
         With ``expected`` and ``found``, in bytes.
     """
-    for what, name in _names(document):
-        if name is not None:
+    for what, name in _names(document, checked):
+        if name is not None and len(name) > _SURELY_SHORT:
             check_name(what, name)
 
 
 def check_name(what: str, name: str, *, pointer: str | None = None) -> None:
     """Refuse `name` if it is too long to be found again; `what` it is, in words."""
-    # A character has four bytes at most: nearly all names pass without being encoded.
-    if len(name) * 4 <= MAX_NAME_BYTES:
+    if len(name) <= _SURELY_SHORT:  # nearly all names pass without being encoded
         return
     size = len(name.encode("utf-8", "surrogatepass"))
     if size > MAX_NAME_BYTES:
@@ -45,8 +50,8 @@ def check_name(what: str, name: str, *, pointer: str | None = None) -> None:
         )
 
 
-def _names(document: Document) -> Iterator[Named]:
-    yield from _of_activities(document.activities)
+def _names(document: Document, checked: set[int]) -> Iterator[Named]:
+    yield from _of_activities(document.activities, checked)
     yield from _of_entities(document.entities)
     for agent in document.agents:
         yield "agent", agent.iri
@@ -59,8 +64,7 @@ def _names(document: Document) -> Iterator[Named]:
     yield from (("role", attributed.role) for attributed in document.attributed)
 
 
-def _of_activities(activities: Iterable[Activity]) -> Iterator[Named]:
-    seen: set[int] = set()
+def _of_activities(activities: Iterable[Activity], checked: set[int]) -> Iterator[Named]:
     for activity in activities:
         yield "activity name", activity.name
         yield "activity identifier", activity.iri
@@ -68,9 +72,9 @@ def _of_activities(activities: Iterable[Activity]) -> Iterator[Named]:
             job = activity.job.get("id")
             yield "job id", job if isinstance(job, str) else None
         environment = activity.environment
-        if environment is not None and id(environment) not in seen:
-            seen.add(id(environment))
+        if environment is not None and id(environment) not in checked:
             yield from _packages(environment.get("packages"))
+            checked.add(id(environment))  # only now: it was found good
 
 
 def _of_entities(entities: Iterable[Entity]) -> Iterator[Named]:
@@ -81,7 +85,7 @@ def _of_entities(entities: Iterable[Entity]) -> Iterator[Named]:
         for identifier in (*entity.product_ids, *entity.digests):
             yield "identifier of a product", identifier
         for location in entity.locations:
-            if len(location) * 4 > MAX_NAME_BYTES:
+            if len(location) > _SURELY_SHORT:
                 folder, name = split_location(location)
                 yield "folder of a product", folder
                 yield "file name of a product", name

@@ -201,6 +201,10 @@ def _order(mention: Mention) -> tuple[object, ...]:
     )
 
 
+def _ordered(mentions: list[Mention]) -> list[Mention]:
+    return sorted(mentions, key=_order) if len(mentions) > 1 else mentions
+
+
 def _same_product_id(mentions: Sequence[Mention]) -> list[_Group]:
     """Rule 1: mentions with a product id in common are one entity.
 
@@ -486,7 +490,7 @@ def _bytes_with_product_ids(readers: list[_Group]) -> list[_Group]:
 
 
 def _identity(group: _Group) -> Identity:
-    generations = sorted(group.generations, key=_order)
+    generations = _ordered(group.generations)
     owners = {m.activity for m in generations}
     inner = [m for m in generations if not any(m.activity in o.outer for o in generations)]
     producer = inner[0] if inner else None
@@ -496,7 +500,7 @@ def _identity(group: _Group) -> Identity:
         producer=producer,
         outer=[m for m in generations if m not in inner] if owners else [],
         contradicting=[m for m in inner if m.activity not in same],
-        mentions=sorted(group.members, key=_order),
+        mentions=_ordered(group.members),
         rules=group.rules,
         digests=group.digests,
         product_ids=group.product_ids,

@@ -6,11 +6,12 @@ be resolved and rows copied without conflicts; readers are never blocked.
 
 import io
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, cast
 from uuid import UUID
 
+import orjson
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
@@ -24,6 +25,7 @@ _ESCAPES: dict[int, str] = {
     **str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"}),
 }
 _WRITERS = 0x70726F76  # "prov"
+_CHUNK = 2**18  # bytes that go to the server at a time
 
 
 def lock_writers(session: Session) -> None:
@@ -35,37 +37,54 @@ def copy_rows(
     session: Session, table: str, columns: Sequence[str], rows: Iterable[Sequence[object]]
 ) -> int:
     """COPY `rows` into `table`; return how many there were."""
-    buffer = io.StringIO()
-    n = 0
-    for row in rows:
-        buffer.write("\t".join([_field(value) for value in row]))
-        buffer.write("\n")
-        n += 1
-    if n:
-        buffer.seek(0)
+    lines = ["\t".join(map(_field, row)) for row in rows]
+    if lines:
+        buffer = io.BytesIO(("\n".join(lines) + "\n").encode())
         connection = cast("psycopg2.extensions.connection", session.connection().connection)
         with connection.cursor() as cursor:
-            cursor.copy_expert(f"COPY prov.{table} ({', '.join(columns)}) FROM STDIN", buffer)
-    return n
+            statement = f"COPY prov.{table} ({', '.join(columns)}) FROM STDIN"
+            cursor.copy_expert(statement, buffer, _CHUNK)
+    return len(lines)
 
 
 def _field(value: object) -> str:
-    if value is None:
-        return "\\N"
-    if isinstance(value, str):
-        return value.translate(_ESCAPES)
-    if isinstance(value, bool):
-        return "t" if value else "f"
-    if isinstance(value, int | UUID):
-        return str(value)
-    if isinstance(value, datetime):
-        return value.isoformat()
-    if isinstance(value, bytes):
-        return "\\\\x" + value.hex()
-    if isinstance(value, tuple):
-        quoted = ('"' + v.replace("\\", "\\\\").replace('"', '\\"') + '"' for v in value)
-        return ("{" + ",".join(quoted) + "}").translate(_ESCAPES)
-    return json.dumps(value, ensure_ascii=False, allow_nan=False).translate(_ESCAPES)
+    """Return `value` as COPY's text format has it."""
+    write = _AS_TEXT.get(type(value))
+    if write is not None:
+        return write(value)
+    if isinstance(value, str | int):  # an enumeration's
+        return _text(str(value.real if isinstance(value, int) else value))
+    return _json(value)
+
+
+def _text(value: str) -> str:
+    if value.isprintable() and "\\" not in value:  # most: nothing to escape in it
+        return value
+    return value.translate(_ESCAPES)
+
+
+def _array(value: tuple[str, ...]) -> str:
+    quoted = ('"' + v.replace("\\", "\\\\").replace('"', '\\"') + '"' for v in value)
+    return _text("{" + ",".join(quoted) + "}")
+
+
+def _json(value: Any) -> str:  # Any: clean JSON
+    try:
+        return _text(orjson.dumps(value).decode())
+    except TypeError:  # an integer beyond 64 bits
+        return _text(json.dumps(value, ensure_ascii=False, allow_nan=False))
+
+
+_AS_TEXT: Mapping[type, Callable[[Any], str]] = {
+    type(None): lambda _: "\\N",
+    str: _text,
+    bool: lambda value: "t" if value else "f",
+    int: str,
+    UUID: str,
+    datetime: datetime.isoformat,
+    bytes: lambda value: "\\\\x" + value.hex(),
+    tuple: _array,
+}
 
 
 class NodeIds:

@@ -13,7 +13,7 @@ from sqlalchemy import text
 from provmanager.client import ProvClient
 from provmanager.config.settings import Settings, load_settings
 from provmanager.errors import UsageError
-from provmanager.logic.redaction import load_policy
+from provmanager.logic.redaction import CLUES, load_policy
 from provmanager.service.app import create_app
 from provmanager.store.database import Database
 
@@ -161,6 +161,11 @@ def test_the_name_of_a_file_is_looked_through_too(
     with database.transaction() as session:
         names = list(session.execute(text("SELECT source_name FROM prov.document")).scalars())
     assert f"download?token={MARK}" in names
+
+
+def test_no_word_of_a_pattern_is_passed_over_by_the_first_look() -> None:
+    words = {word for words, _ in load_policy().patterns for word in words}
+    assert [word for word in words if not any(clue in word for clue in CLUES)] == []
 
 
 def test_records_without_secrets_are_kept_to_the_byte(prov_data: Path) -> None:

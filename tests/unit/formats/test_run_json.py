@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 import schemas
 from provmanager.errors import DocumentError
+from provmanager.formats import Environments
 from provmanager.formats.run_json import matches, read_run_json
 from provmanager.model import Document, EntityKind, InformKind, Status
 
@@ -264,6 +265,25 @@ def test_equal_environments_are_one_object_so_that_ingest_digests_them_once() ->
     )
     assert first is second
     assert third != first
+
+
+@pytest.mark.parametrize("other", [{"n": 1.0}, {"n": True}, {"n": 2}])
+def test_environments_shared_by_documents_are_equal_as_json(other: dict[str, Any]) -> None:
+    shared = Environments()
+    first, same, third = (
+        read_run_json([record(environment={"platform": p})], shared).activities[0].environment
+        for p in ({"n": 1}, {"n": 1}, other)
+    )
+    assert same is first
+    assert third == {"platform": other}
+    assert third is not first
+
+
+def test_a_bad_environment_is_refused_each_time() -> None:
+    shared = Environments()
+    for _ in range(2):
+        with pytest.raises(DocumentError):
+            read_run_json([record(environment={"packages": [{}]})], shared)
 
 
 def test_unknown_fields_are_kept() -> None:
