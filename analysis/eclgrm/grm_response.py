@@ -166,6 +166,18 @@ def _face_matrices() -> FloatArray:
     return np.array(matrices)
 
 
+def hemisphere_cm2_sr() -> FloatArray:
+    """Direct light from the whole hemisphere before a crystal: the response over solid angle.
+
+    Returns
+    -------
+    ndarray of float, shape (n_true, n_channel)
+        [cm2 sr]; the light of a hemisphere of even brightness is that brightness times this.
+    """
+    faces = np.concatenate([np.zeros_like(_face_matrices()[:1]), _face_matrices()])
+    return np.asarray(2 * np.pi * np.trapezoid(faces, np.r_[0.0, _COSINES], axis=0), float)
+
+
 def _direct(cosine: float) -> FloatArray:
     """Interpolate between _COSINES; linear to 0 at grazing incidence."""
     faces = _face_matrices()
