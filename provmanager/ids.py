@@ -4,6 +4,7 @@ import hashlib
 import json
 import math
 import re
+from collections.abc import Mapping
 from typing import Any
 from uuid import UUID, uuid5
 
@@ -57,6 +58,18 @@ def canonical_json(value: Any) -> bytes:  # Any: free-form JSON
     """Return the canonical UTF-8 bytes of `value`: sorted keys, no spaces, `clean_json` applied."""
     clean = clean_json(value)
     return json.dumps(clean, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+
+
+def join_json(left: Mapping[str, Any], right: Mapping[str, Any]) -> dict[str, Any]:
+    """Return two JSON objects as one; where they differ, what is smaller in canonical JSON stands.
+
+    The same for any order and number of them. (Any: free-form JSON.)
+    """
+    joined = dict(left)
+    for key, value in right.items():
+        if key not in joined or canonical_json(value) < canonical_json(joined[key]):
+            joined[key] = value
+    return joined
 
 
 def digest_of(value: Any) -> str:  # Any: free-form JSON

@@ -12,7 +12,7 @@ from typing import Any
 from uuid import UUID
 
 from provmanager.formats import split_location
-from provmanager.ids import canonical_json, clean_json
+from provmanager.ids import canonical_json, clean_json, join_json
 from provmanager.model import Activity, Entity, ProducerClaim, Status, flatten
 from provmanager.model.identity import Identity
 
@@ -147,9 +147,7 @@ def _details(entities: Iterable[Entity], invalidated_at: Any) -> dict[str, Any] 
     """Join the attributes key by key. (Any: free-form JSON.)"""
     joined: dict[str, Any] = {}
     for entity in entities:
-        for key, value in entity.attributes.items():
-            if key not in joined or canonical_json(value) < canonical_json(joined[key]):
-                joined[key] = value
+        joined = join_json(joined, entity.attributes)
     if invalidated_at is not None:
         joined["invalidated_at"] = invalidated_at.isoformat()
     return clean_json(joined) if joined else None
@@ -169,11 +167,7 @@ def join_columns(
         changed["name"] = best_name((held["name"], said["name"]), identity)
     kinds = (held["kind"], said["kind"])
     changed["kind"] = max(kinds, key=_KINDS.index)
-    details = dict(held["details"] or {})
-    for key, value in (said["details"] or {}).items():
-        if key not in details or canonical_json(value) < canonical_json(details[key]):
-            details[key] = value
-    changed["details"] = details or None
+    changed["details"] = join_json(held["details"] or {}, said["details"] or {}) or None
     return {k: v for k, v in changed.items() if v != held[k]}
 
 

@@ -60,6 +60,11 @@ class Claim:
     digest: str
 
     @property
+    def is_own_account(self) -> bool:
+        """Whether a tool tells of its own run."""
+        return not self.activity.is_claim and self.format in TOOL_FORMATS
+
+    @property
     def is_bare(self) -> bool:
         """Whether the document only names the activity."""
         a = self.activity
@@ -157,6 +162,7 @@ def _claim(
     agents: tuple[tuple[Agent, str | None], ...],
 ) -> Claim:
     said = (
+        format_ in TOOL_FORMATS,
         [getattr(activity, f.name) for f in fields(activity) if f.name != "key"],
         [_flow(u.role, u.at, e) for u, e in used],
         [_flow(g.role, g.at, e) for g, e in generated],
@@ -205,7 +211,7 @@ def check_collision(claim: Claim, name: str | None, started_at: datetime | None)
         One UUID, two runs. A revised account of one run has its name and its start.
     """
     a = claim.activity
-    if a.is_claim or claim.format not in TOOL_FORMATS:
+    if not claim.is_own_account:
         return
     other_name = bool(name and a.name and name != a.name)
     other_start = bool(started_at and a.started_at and started_at != a.started_at)

@@ -1,7 +1,7 @@
 """Recording documents: read, redact, compare with the record, write; each whole or not at all."""
 
 from collections import defaultdict
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from uuid import UUID
@@ -115,11 +115,12 @@ def record(
     new, again = _split_known(session, readings)
     uuids = {c.activity.uuid for r in new for c in r.claims}
     known = known_store.known_activities(session, uuids) if new else {}
-    accepted, refused = _check_collisions(new, known)
+    earlier = _earlier_claims(session, new, known)
+    accepted, refused = _check_collisions(new, known, earlier)
     for reading, reason in refused:
         outcomes[reading.place] = Outcome(reading.source.name, "refused", error=reason)
     if accepted:
-        receipts = _write(session, accepted, known, policy)
+        receipts = _write(session, accepted, known, earlier, policy)
         for reading, receipt in zip(accepted, receipts, strict=True):
             outcomes[reading.place] = Outcome(reading.source.name, "recorded", receipt)
     refusals = {reading.sha256: reason for reading, reason in refused}
@@ -198,50 +199,61 @@ def _split_known(session: Session, readings: Sequence[_Read]) -> tuple[list[_Rea
     return new, again
 
 
-@dataclass(frozen=True, slots=True)
-class _Held:
-    """What the record, or an earlier document of the batch, says of an activity."""
+@dataclass(slots=True)
+class _Told:
+    """What tools have told of an activity: those in the record, or earlier in the batch."""
 
-    name: str | None
-    started_at: datetime | None
     job: str | None
+    name: str | None = None
+    started_at: datetime | None = None
+
+    def add(self, claim: Claim) -> None:
+        """Take what a tool tells of its own run."""
+        if claim.is_own_account:
+            self.name = self.name or claim.activity.name
+            self.started_at = self.started_at or claim.activity.started_at
+            self.job = self.job or _job_of(claim.activity)
 
 
 def _check_collisions(
-    readings: Sequence[_Read], known: Mapping[UUID, KnownActivity]
+    readings: Sequence[_Read],
+    known: Mapping[UUID, KnownActivity],
+    earlier: Mapping[UUID, Sequence[Claim]],
 ) -> tuple[list[_Read], list[tuple[_Read, ProvError]]]:
     """Refuse documents that give a run the UUID of another; the first to come stands."""
-    held = {u: _Held(a.name, a.started_at, a.job) for u, a in known.items() if not a.is_claim}
+    told = {u: _Told(a.job) for u, a in known.items() if not a.is_claim}
+    for uuid, claims in earlier.items():
+        for claim in claims:
+            told.setdefault(uuid, _Told(None)).add(claim)
     accepted: list[_Read] = []
     refused: list[tuple[_Read, ProvError]] = []
     for reading in readings:
         try:
             for claim in reading.claims:
-                _check_held(claim, held.get(claim.activity.uuid), reading.source.job)
+                _check_told(claim, told.get(claim.activity.uuid), reading.source.job)
         except ProvError as error:
             refused.append((reading, error))
             continue
         accepted.append(reading)
-        for a in (claim.activity for claim in reading.claims if not claim.activity.is_claim):
-            first = held.get(a.uuid, _Held(None, None, None))
-            held[a.uuid] = _Held(
-                first.name or a.name, first.started_at or a.started_at, first.job or _job_of(a)
-            )
+        for claim in reading.claims:
+            if not claim.activity.is_claim:
+                told.setdefault(claim.activity.uuid, _Told(_job_of(claim.activity))).add(claim)
     return accepted, refused
 
 
-def _check_held(claim: Claim, held: _Held | None, job: str | None) -> None:
-    if held is None:
+def _check_told(claim: Claim, told: _Told | None, job: str | None) -> None:
+    if told is None:
         return
-    if job is not None and held.job != job:  # whatever the document says
-        raise _not_its_job(job, claim.activity.uuid, held.name, held.job)
-    check_collision(claim, held.name, held.started_at)
+    if job is not None and told.job != job:  # whatever the document says
+        raise _not_its_job(job, claim.activity.uuid, told.name, told.job)
+    check_collision(claim, told.name, told.started_at)
 
 
 def _write(
     session: Session,
     readings: Sequence[_Read],
     activities: Mapping[UUID, KnownActivity],
+    earlier: Mapping[UUID, Sequence[Claim]],
     policy: IngestPolicy,
 ) -> list[JSONDict]:
     new_claims: dict[UUID, list[Claim]] = defaultdict(list)
@@ -249,8 +261,7 @@ def _write(
         for claim in reading.claims:
             new_claims[claim.activity.uuid].append(claim)
     known = {u: a for u, a in activities.items() if u in new_claims}
-    related = {r.sha256 for r in readings if _relates_entities(r.document)}
-    runs, confirmed = _runs(session, new_claims, known, related)
+    runs, confirmed = _runs(new_claims, known, earlier)
     documents = {r.sha256: r.document for r in readings}
     seeds = known_store.entities_claimed_by(
         session, [a.activity_id for u, a in known.items() if a.is_claim and u in runs]
@@ -281,53 +292,56 @@ def _write(
     return [_receipt(r, batch, written, differing) for r in readings]
 
 
-def _relates_entities(document: Document) -> bool:
-    return bool(document.derived or document.members or document.attributed)
-
-
 def _aside(documents: Mapping[str, Document]) -> Iterable[tuple[Document, str]]:
     return ((document, sha256) for sha256, document in documents.items())
 
 
 def _runs(
-    session: Session,
     new_claims: Mapping[UUID, list[Claim]],
     known: Mapping[UUID, KnownActivity],
-    related: Container[str],
+    earlier: Mapping[UUID, Sequence[Claim]],
 ) -> tuple[dict[UUID, Run], list[tuple[UUID, str, str]]]:
-    """Return the activities to write, whole, and the claims that only confirm what is held.
-
-    What a document says of entities among themselves (`related`) needs those that its activities
-    used and generated: then no claim of it is a mere confirmation.
-    """
+    """Return the activities to write, whole, and the claims that only confirm what is held."""
     confirmed: list[tuple[UUID, str, str]] = []
-    retold: dict[UUID, list[Claim]] = {}
     runs: dict[UUID, Run] = {}
     for uuid, claims in new_claims.items():
-        held = known.get(uuid)
-        if held is None:
-            runs[uuid] = merge(claims)
-            continue
-        fresh = [c for c in claims if c.digest not in held.claims]
-        has_entities = any(c.document in related and (c.used or c.generated) for c in claims)
-        is_known = held.claims and all(c.is_bare and not c.informed for c in fresh)
-        if is_known and not has_entities:
+        if uuid in known and uuid not in earlier:
             confirmed += [(uuid, c.document, c.digest) for c in claims]
         else:
-            retold[uuid] = claims
-    if retold:
-        earlier = _earlier_claims(session, [known[u].activity_id for u in retold])
-        for uuid, claims in retold.items():
             runs[uuid] = merge([*earlier.get(uuid, ()), *claims])
     return runs, confirmed
 
 
-def _earlier_claims(session: Session, activity_ids: Sequence[int]) -> dict[UUID, list[Claim]]:
-    claims: dict[UUID, list[Claim]] = defaultdict(list)
+def _earlier_claims(
+    session: Session, readings: Sequence[_Read], known: Mapping[UUID, KnownActivity]
+) -> dict[UUID, list[Claim]]:
+    """Return what the record's documents say of those known activities that are told of anew.
+
+    What a document says of entities among themselves needs those that its activities used and
+    generated: then no claim of it is a mere confirmation.
+    """
+    retold: set[UUID] = set()
+    for reading in readings:
+        document = reading.document
+        relates = bool(document.derived or document.members or document.attributed)
+        for claim in reading.claims:
+            held = known.get(claim.activity.uuid)
+            if held is None or held.uuid in retold:
+                continue
+            adds_nothing = held.claims and claim.is_bare and not claim.informed
+            is_fresh = claim.digest not in held.claims and not adds_nothing
+            has_entities = relates and (claim.used or claim.generated)
+            if is_fresh or has_entities:
+                retold.add(held.uuid)
+    claims: dict[UUID, list[Claim]] = {uuid: [] for uuid in retold}
+    if not retold:
+        return claims
+    activity_ids = [known[uuid].activity_id for uuid in retold]
     for stored in known_store.documents_of_activities(session, activity_ids):
         document = read(stored.content, name=stored.source_name)
         for claim in claims_of(document, stored.sha256):
-            claims[claim.activity.uuid].append(claim)
+            if claim.activity.uuid in claims:
+                claims[claim.activity.uuid].append(claim)
     return claims
 
 

@@ -1,17 +1,17 @@
 """Rows of relations, and the lineage edges that follow from them."""
 
 from collections.abc import Container, Iterable, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Protocol
 from uuid import UUID
 
 from sqlalchemy import text
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.orm import Session
 
-from provmanager.ids import clean_json
 from provmanager.model import Agent, Document
 
 from . import tables
+from .agents import intern_agents
 from .writing import copy_rows
 
 
@@ -105,37 +105,6 @@ def write_contradictions(
         ("subject_uuid", "subject_kind", "field", "held", "claimed", "message"),
         [(c.subject, c.kind, c.field, c.held, c.claimed, c.message) for c in listed],
     )
-
-
-def intern_agents(session: Session, agents: Iterable[Agent]) -> dict[str, int]:
-    """Return the id of each agent by IRI, making those that are new; nulls are filled in."""
-    by_iri = {a.iri: a for a in agents}
-    if not by_iri:
-        return {}
-    columns = ("iri", "name", "type", "email", "affiliation", "phone", "address", "url", "comment",
-               "details")  # fmt: skip
-    insert_missing(
-        session,
-        "agent",
-        columns,
-        [
-            (a.iri, a.name, a.kind.value if a.kind else None, a.email, a.affiliation, a.phone,
-             a.address, a.url, a.comment, _Json(clean_json(dict(a.attributes))) or None)
-            for _, a in sorted(by_iri.items())
-        ],
-    )  # fmt: skip
-    rows = session.execute(
-        text("SELECT iri, agent_id FROM prov.agent WHERE iri = ANY(:iris)"),
-        {"iris": list(by_iri)},
-    )
-    return {row.iri: row.agent_id for row in rows}
-
-
-class _Json(dict[str, Any]):
-    """A JSON object that can be a member of a set of rows. (Any: JSON values.)"""
-
-    def __hash__(self) -> int:  # type: ignore[override]  # rows are not changed once made
-        return hash(tuple(self))
 
 
 def write_associations(

@@ -7,15 +7,16 @@ _QUERIES = {
     "activities": """
         SELECT a.activity_uuid::text, a.name, a.version, a.status, a.status_raw, a.exit_code,
                a.started_at, a.ended_at, a.is_claim, a.arguments, a.job::text, a.details::text,
-               encode(e.sha256, 'hex'), h.name,
+               a.type, a.iri, a.started_raw, a.ended_raw, a.comment, a.executable, a.directory,
+               encode(e.sha256, 'hex'), encode(h.sha256, 'hex'), encode(c.sha256, 'hex'),
                (SELECT jsonb_object_agg(p.name, p.value)::text FROM prov.parameter p
                 WHERE p.activity_id = a.activity_id)
         FROM prov.activity a LEFT JOIN prov.environment e USING (environment_id)
-        LEFT JOIN prov.host h USING (host_id)""",
+        LEFT JOIN prov.host h USING (host_id) LEFT JOIN prov.container c USING (container_id)""",
     "entities": """
         SELECT e.entity_uuid::text, e.kind, e.name, e.value, e.size_bytes, e.content_type,
                encode(e.sha256, 'hex'), e.generated_at, e.invalidated_at, a.activity_uuid::text,
-               r.name, g.name, e.details::text, d.uri || l.name
+               r.name, g.name, e.comment, e.details::text, d.uri || l.name
         FROM prov.entity e LEFT JOIN prov.activity a ON a.activity_id = e.generated_by
         LEFT JOIN prov.role r ON r.role_id = e.generation_role_id
         LEFT JOIN prov.link_rule g ON g.link_rule_id = e.generation_rule_id
@@ -38,11 +39,13 @@ _QUERIES = {
         FROM prov.generation_claim g JOIN prov.entity e USING (entity_id)
         JOIN prov.activity a USING (activity_id) JOIN prov.role r USING (role_id)""",
     "informed": """
-        SELECT i.activity_uuid::text, o.activity_uuid::text, w.kind
-        FROM prov.was_informed_by w JOIN prov.activity i ON i.activity_id = w.informed_id
+        SELECT i.activity_uuid::text, o.activity_uuid::text, w.kind, r.name
+        FROM prov.was_informed_by w JOIN prov.link_rule r USING (link_rule_id)
+        JOIN prov.activity i ON i.activity_id = w.informed_id
         JOIN prov.activity o ON o.activity_id = w.informant_id""",
     "derived": """
-        SELECT d.entity_uuid::text, s.entity_uuid::text FROM prov.was_derived_from w
+        SELECT d.entity_uuid::text, s.entity_uuid::text, r.name FROM prov.was_derived_from w
+        JOIN prov.link_rule r USING (link_rule_id)
         JOIN prov.entity d ON d.entity_id = w.derived_id
         JOIN prov.entity s ON s.entity_id = w.source_id""",
     "members": """
@@ -50,6 +53,9 @@ _QUERIES = {
         JOIN prov.entity c ON c.entity_id = h.collection_id
         JOIN prov.entity m ON m.entity_id = h.member_id""",
     "agents": """
+        SELECT iri, name, type, email, affiliation, phone, address, url, comment, details::text
+        FROM prov.agent""",
+    "associated": """
         SELECT a.activity_uuid::text, g.iri, r.name FROM prov.was_associated_with w
         JOIN prov.activity a USING (activity_id) JOIN prov.agent g USING (agent_id)
         JOIN prov.role r USING (role_id)""",
@@ -67,7 +73,15 @@ _QUERIES = {
         LEFT JOIN prov.activity_document d USING (document_id)
         LEFT JOIN prov.activity a USING (activity_id)""",
     "contradictions": """
-        SELECT subject_uuid::text, subject_kind, field, held, claimed FROM prov.contradiction""",
+        SELECT subject_uuid::text, subject_kind, field, held, claimed, message
+        FROM prov.contradiction""",
+    "statements": """
+        SELECT encode(d.sha256, 'hex'), s.ordinal, s.bundle, s.type, s.identifier,
+               s.attributes::text
+        FROM prov.statement s JOIN prov.document d USING (document_id)""",
+    "namespaces": """
+        SELECT encode(d.sha256, 'hex'), n.prefix, n.uri
+        FROM prov.namespace n JOIN prov.document d USING (document_id)""",
 }
 
 
