@@ -12,6 +12,8 @@ COMMANDS = {
     "init-prov": ("init_prov", "Describe what activities are expected to do."),
     "search": ("search", "Find products or activities."),
     "server": ("server", "Start the provenance server."),
+    "status": ("status", "Show the runs of pipelines, and what became of their steps."),
+    "submit": ("submit", "Run a pipeline or a CWL workflow, and record it."),
     "token": ("token", "Make, list and revoke access tokens."),
     "trace": ("trace", "Show what a product came from, or what came of it."),
 }

@@ -90,7 +90,7 @@ def _exit_codes() -> Iterator[str]:
     for code, error in sorted(all_errors().items()):
         said = re.sub(r" \(.*\)", "", (error.__doc__ or "").partition("\n")[0]).rstrip(".")
         meaning[error.exit_code].append(f"{_bare(said)} (`{code}`)")
-    rows = {0: "done", 130: "interrupted"}
+    rows = {0: "done", 8: "still running", 130: "interrupted"}
     rows |= {code: "; ".join(said) for code, said in meaning.items()}
     yield "## Exit codes"
     yield "| code | meaning |\n|--:|---|\n" + "\n".join(

@@ -12,9 +12,10 @@ from types import FrameType, TracebackType
 from typing import Any, ParamSpec, TypeVar, cast
 
 from .nesting import current_run, process
+from .outcome import INTERRUPTED_CODES, Outcome
 from .plain import to_plain
 from .redaction import redact_json
-from .run import Outcome, Run, Settings
+from .run import Run, Settings
 from .shield import shielded
 from .software import describe_software
 
@@ -22,7 +23,6 @@ JSONDict = dict[str, Any]  # Any: free-form JSON
 P = ParamSpec("P")
 R = TypeVar("R")
 
-INTERRUPTED_CODES = frozenset({128 + signal.SIGHUP, 128 + signal.SIGINT, 128 + signal.SIGTERM})
 _MAX_TRACEBACK = 4000
 
 

@@ -3,27 +3,23 @@
 import os
 import re
 import shutil
-import signal
 import stat
 import sys
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cache
+from typing import Any
 
-from .activity import INTERRUPTED_CODES, Capture, announces
-from .files import Stamp, current_stamp, is_remote
-from .run import JSONDict, Outcome, Run, Settings
+from .activity import Capture, announces
+from .files import DigestMemory, Stamp, current_stamp, is_remote
+from .outcome import Outcome
+from .run import JSONDict, Run, Settings
 from .shield import shielded
 from .software import describe_software
 from .supervise import CommandNotStartedError, run_child
 
 MAX_WATCHED = 1000
 _OPTION = re.compile(r"^--(?P<name>[A-Za-z][\w.-]*)(?:=(?P<value>.*))?$", re.DOTALL)
-_INTERRUPTIONS = frozenset(
-    int(s) for s in (
-        signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGKILL, signal.SIGXCPU,
-        signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2,
-    )
-)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -89,9 +85,7 @@ def run_command(command: Sequence[str], options: CommandOptions) -> int:
             run.message(str(error), level="error", code="not-started")
             run.outcome = Outcome("error", error.exit_code)
             raise
-        run.outcome = outcome_of_code(code)
-        if code < 0:
-            run.message(f"ended by {signal.Signals(-code).name}", code="signal")
+        run.ended(code)
         with shielded("looking at the files on the command line"):
             for watch in watched:
                 watch.register_output(run)
@@ -100,34 +94,86 @@ def run_command(command: Sequence[str], options: CommandOptions) -> int:
     return code
 
 
-def outcome_of_code(code: int) -> Outcome:
-    """Return how a command ended, from `subprocess`'s code: minus the signal that ended it."""
-    if code == 0:
-        return Outcome("completed", 0)
-    if code < 0:
-        return Outcome("interrupted" if -code in _INTERRUPTIONS else "error", 128 - code)
-    return Outcome("interrupted" if code in INTERRUPTED_CODES else "error", code)
+def observed(
+    command: Sequence[str],
+    *,
+    name: str,
+    id: str | None = None,
+    version: str | None = None,
+    software: Mapping[str, Any] | None = None,
+    type: str | None = None,
+    directory: str | os.PathLike[str] | None = None,
+    configuration: Mapping[str, Any] | None = None,
+    attributes: Mapping[str, Any] | None = None,
+    parent: "Run | str | None" = None,
+    record: str | os.PathLike[str] | None = None,
+    announce: bool | None = None,
+    digests: DigestMemory | None = None,
+) -> Capture:
+    """Record an activity that another process performs: for engines and job wrappers.
+
+    Any: software, configuration and attributes are free-form JSON.
+
+    ``with observed(argv, name="fit") as run:`` starts the process with `run.environ`, registers
+    its inputs and outputs, and says by `run.ended` how it ended.
+
+    Parameters
+    ----------
+    command : sequence of str
+        What is started; empty where there is no process.
+    id : str, optional
+        UUID of the activity, where it was promised before.
+    name, version, type, configuration, attributes, parent, record, announce
+        As of `activity`.
+    software : mapping, optional
+        ``{"name", "version"}``; by default what is known of the command.
+    directory : path, optional
+        Where the process works.
+    digests : DigestMemory, optional
+        Digests that several activities share, so that no file is read twice.
+    """
+    settings = replace(
+        _settings(command, name, version),
+        id=id,
+        type=type,
+        directory=os.fspath(directory) if directory is not None else None,
+        digests=digests,
+    )
+    if software is not None:
+        version = version or software.get("version")
+        settings = replace(settings, software=dict(software), version=version)
+    options: JSONDict = {
+        "name": name, "configuration": configuration, "attributes": attributes, "parent": parent,
+        "record": record, "announce": announce,
+    }  # fmt: skip
+    return Capture(settings, options)
 
 
 def _capture(command: Sequence[str], options: CommandOptions) -> Capture:
-    executable = shutil.which(command[0])
     name = options.name or os.path.basename(command[0])
+    settings = _settings(command, name, options.version)
+    return Capture(settings, {"name": name, "record": options.record, "announce": False})
+
+
+def _settings(command: Sequence[str], name: str, version: str | None) -> Settings:
+    program = command[0] if command else ""
+    executable = shutil.which(program) if program else None
     # a script of our own environment runs with our packages; of another's we know nothing
     is_ours = executable is not None and os.path.dirname(os.path.abspath(executable)) in (
         os.path.dirname(os.path.abspath(sys.executable)),
         os.path.join(sys.prefix, "bin"),
     )
-    software: JSONDict = {"name": os.path.basename(command[0])}
+    software: JSONDict = {"name": os.path.basename(program) or name}
     with shielded("describing the software"):
-        name_of, version_of = _distribution_of(command[0]) if is_ours else (None, None)
+        name_of, version_of = _distribution_of(program) if is_ours else (None, None)
         source = os.path.realpath(executable) if executable else None
         software = describe_software(
             name_of or software["name"],
-            options.version or version_of,
+            version or version_of,
             file=source,
             is_installed=is_ours,
         )
-    settings = Settings(
+    return Settings(
         name=name,
         version=software.get("version"),
         software=software,
@@ -136,9 +182,9 @@ def _capture(command: Sequence[str], options: CommandOptions) -> Capture:
         is_command=True,
         has_python=is_ours,
     )
-    return Capture(settings, {"name": name, "record": options.record, "announce": False})
 
 
+@cache
 def _distribution_of(command: str) -> tuple[str | None, str | None]:
     """Return (name, version) of the installed distribution whose console script this is."""
     from importlib import metadata

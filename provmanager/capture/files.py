@@ -36,6 +36,29 @@ class Stamp:
         return cls(status.st_size, status.st_ino, status.st_mtime_ns)
 
 
+class DigestMemory:
+    """Digests of files that were read before, for activities that pass files on to each other.
+
+    A file is known again by its device, inode, length and instant of writing, so that it is by
+    whatever path or link it is reached. Threads may share one.
+    """
+
+    def __init__(self) -> None:
+        self._digests: dict[tuple[int, int, int, int], str] = {}
+
+    def get(self, status: os.stat_result) -> str | None:
+        """Return the sha256 of the file that has this stat result, if it is known."""
+        return self._digests.get(_file_key(status))
+
+    def put(self, status: os.stat_result, sha256: str) -> None:
+        """Remember the sha256 of the file that had this stat result when it was read."""
+        self._digests[_file_key(status)] = sha256
+
+
+def _file_key(status: os.stat_result) -> tuple[int, int, int, int]:
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
+
+
 @dataclass(frozen=True)
 class HashPolicy:
     """How much may be read for digests.
@@ -46,10 +69,13 @@ class HashPolicy:
         Longer files get no digest.
     deadline : float or None
         Instant of `time.monotonic` after which no more is read.
+    memory : DigestMemory or None
+        What was read before and need not be read again.
     """
 
     limit_bytes: int | None = None
     deadline: float | None = None
+    memory: DigestMemory | None = None
 
     def refusal(self, size_bytes: int) -> str | None:
         """Return why a file of `size_bytes` is not to be read, or None."""
@@ -131,9 +157,9 @@ def _describe_regular(
 ) -> Described:
     item["size_bytes"] = status.st_size
     messages = []
-    digest = None
-    refusal = policy.refusal(status.st_size)
-    if refusal is None:
+    digest = policy.memory.get(status) if policy.memory else None
+    refusal = None if digest else policy.refusal(status.st_size)
+    if digest is None and refusal is None:
         try:
             digest, n_bytes = digest_file(path, deadline=policy.deadline)
         except OSError as error:
@@ -145,6 +171,8 @@ def _describe_regular(
                     ("changed-while-read", f"{path}: {status.st_size} bytes, {n_bytes} were read")
                 )
                 item["size_bytes"] = n_bytes
+            elif digest and policy.memory:
+                policy.memory.put(status, digest)
     if digest:
         item["sha256"] = digest
     if refusal:

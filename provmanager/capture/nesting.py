@@ -13,7 +13,8 @@ from types import FrameType
 from typing import Any
 from uuid import UUID
 
-from .run import PARENT_VARIABLE, Outcome, Run
+from .outcome import Outcome
+from .run import PARENT_VARIABLE, Run
 from .shield import logger, shielded
 
 SIGNALS = tuple(

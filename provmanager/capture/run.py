@@ -1,24 +1,37 @@
 """One activity while it runs: what the tool tells of itself, and the record made of it."""
 
 import os
+import signal
 import sys
 import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import uuid4
 
 from .agents import describe_agent
 from .environment import describe_environment, distribution_version
-from .files import Described, HashPolicy, current_stamp, describe_place, is_remote, local_path
+from .files import (
+    Described,
+    DigestMemory,
+    HashPolicy,
+    current_stamp,
+    describe_place,
+    is_remote,
+    local_path,
+)
 from .hosts import describe_host, detect_container
 from .jobs import detect_job
+from .outcome import Outcome, outcome_of_code
 from .plain import to_instant, to_plain
 from .redaction import redact_arguments, redact_json, redact_text
 from .shield import logger, shielded
 from .writer import append_record, record_path, rescue_path
+
+if TYPE_CHECKING:
+    from resource import struct_rusage
 
 JSONDict = dict[str, Any]  # Any: free-form JSON
 Place = TypeVar("Place", bound="str | os.PathLike[str]")
@@ -26,13 +39,7 @@ Place = TypeVar("Place", bound="str | os.PathLike[str]")
 SCHEMA = "provmanager/activity.v1"
 PARENT_VARIABLE = "PROV_PARENT_ACTIVITY"
 
-
-@dataclass(frozen=True)
-class Outcome:
-    """How an activity ended: the status and the exit code of the process, if it has one."""
-
-    status: str
-    exit_code: int | None
+_RSS_UNIT_BYTES = 1 if sys.platform == "darwin" else 1024
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,6 +47,7 @@ class Settings:
     """What an activity is told about itself at its start; see `provmanager.capture.activity`."""
 
     name: str
+    id: str | None = None
     version: str | None = None
     type: str | None = None
     software: JSONDict = field(default_factory=dict)
@@ -50,6 +58,8 @@ class Settings:
     variables: tuple[str, ...] = ()
     arguments: tuple[str, ...] | None = None
     executable: str | None = None
+    directory: str | None = None
+    digests: DigestMemory | None = None
     is_command: bool = False
     has_python: bool = True
 
@@ -79,7 +89,7 @@ class Run:
     """
 
     def __init__(self, settings: Settings) -> None:
-        self.id = str(uuid4())
+        self.id = settings.id or str(uuid4())
         self.name = settings.name
         self.pid = os.getpid()
         self.signal_number: int | None = None
@@ -99,9 +109,10 @@ class Run:
         self._host: JSONDict = {}
         self._job: JSONDict | None = None
         self._usage = _usage(is_command=settings.is_command)
+        self._measured: JSONDict = {}
         self.directory = "/"
         with shielded("finding the working directory"):
-            self.directory = os.getcwd()
+            self.directory = settings.directory or os.getcwd()
         self.path = os.path.join(self.directory, "activity.prov.json")
         with shielded("finding where the record goes"):
             self.path = record_path(
@@ -234,6 +245,25 @@ class Run:
             with self._lock:
                 self._attributes.update(plain)
 
+    def ended(
+        self, exit_code: int, *, status: str | None = None, usage: "struct_rusage | None" = None
+    ) -> None:
+        """Say how the process ended that this activity is: minus the number of a fatal signal.
+
+        `status` says it where the exit code does not; `usage` is what `os.wait4` gave of it.
+        """
+        with shielded("recording how a process ended"):
+            found = outcome_of_code(exit_code)
+            self.outcome = Outcome(status, found.exit_code) if status else found
+            if exit_code < 0:
+                self.message(f"ended by {signal.Signals(-exit_code).name}", code="signal")
+            if usage is not None:
+                self._measured = {
+                    "cpu_user_s": round(usage.ru_utime, 6),
+                    "cpu_system_s": round(usage.ru_stime, 6),
+                    "max_rss_bytes": usage.ru_maxrss * _RSS_UNIT_BYTES,
+                }
+
     def environ(self) -> dict[str, str]:
         """Return the environment for a child process whose activities are to be part of this."""
         return {**os.environ, PARENT_VARIABLE: self.id}
@@ -263,7 +293,7 @@ class Run:
 
     def _policy(self, budget_s: float | None = None) -> HashPolicy:
         deadline = None if budget_s is None else time.monotonic() + budget_s
-        return HashPolicy(self._settings.hash_limit_bytes, deadline)
+        return HashPolicy(self._settings.hash_limit_bytes, deadline, self._settings.digests)
 
     def _flow(
         self,
@@ -401,6 +431,8 @@ class Run:
             messages.extend(_notes([note], "input"))
 
     def _resources(self, elapsed_s: float) -> JSONDict:
+        if self._measured:
+            return {"wall_s": round(elapsed_s, 6), **self._measured}
         user_s, system_s, rss_bytes = _usage(is_command=self._settings.is_command)
         return {
             "wall_s": round(elapsed_s, 6),
@@ -437,8 +469,7 @@ def _usage(*, is_command: bool) -> tuple[float, float, int]:
     import resource
 
     usage = resource.getrusage(resource.RUSAGE_CHILDREN if is_command else resource.RUSAGE_SELF)
-    unit_bytes = 1 if sys.platform == "darwin" else 1024
-    return usage.ru_utime, usage.ru_stime, usage.ru_maxrss * unit_bytes
+    return usage.ru_utime, usage.ru_stime, usage.ru_maxrss * _RSS_UNIT_BYTES
 
 
 def _read_configuration(path: str) -> Mapping[str, Any]:  # Any: parameters are free-form

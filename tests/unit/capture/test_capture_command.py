@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 from capture_records import clean_environ, record_of, records_of
 
-from provmanager.capture.command import NamedFile, outcome_of_code
+from provmanager.capture.command import NamedFile
+from provmanager.capture.outcome import outcome_of_code
 
 PROD_CAPTURE = [sys.executable, "-m", "client_scripts.capture"]
 

@@ -1,0 +1,250 @@
+"""`prod-submit`: run a pipeline, or any CWL workflow, and record it."""
+
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, replace
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING
+
+import click
+
+from provmanager.errors import JSONDict, UsageError
+
+from ._cli import Output, ProdCommand, ServerOptions, output_options, server_options
+from ._runs import ENGINES, complete_pipeline, complete_run
+
+if TYPE_CHECKING:
+    from jobs.engines import Engine, RunRequest, RunStatus
+    from jobs.workflows import Workflow
+
+_EPILOG = """\b
+Exit codes: 0 all steps completed, 1 failed, 2 no workflow that can be run or wrong inputs,
+3 no such pipeline, file or run, 6 some steps failed, 130 or 143 interrupted.
+
+\b
+Environment: PROV_STATE_DIR, PROV_SERVER_URL, PROV_TOKEN or PROV_TOKEN_FILE, PROV_SPOOL_DIR,
+NO_COLOR.
+"""
+
+
+@click.command(cls=ProdCommand, epilog=_EPILOG)
+@click.argument("pipeline", required=False, shell_complete=complete_pipeline)
+@click.option(
+    "--config",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="The inputs object: JSON or YAML; paths in it are relative to its folder.",
+)
+@click.option(
+    "--set", "settings", multiple=True, metavar="NAME=VALUE", help="One input; repeatable."
+)
+@click.option(
+    "--engine", type=click.Choice(ENGINES), default="local", show_default=True, help="Where to run."
+)
+@click.option(
+    "--resume",
+    metavar="RUN",
+    shell_complete=complete_run,
+    help="Run again only what a former run lacks: its workflow and inputs, if none are named.",
+)
+@click.option("-n", "--dry-run", is_flag=True, help="Check, and show what would run.")
+@click.option(
+    "--run-dir",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Folder for the run (default: one in the state directory).",
+)
+@click.option(
+    "--max-parallel",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Most steps at a time (default: the number of cores).",
+)
+@click.option(
+    "--follow/--detach",
+    "is_followed",
+    default=True,
+    help="Wait for the end (the default), or return when it runs.",
+)
+@server_options
+@output_options
+@click.version_option(package_name="provmanager", prog_name="prod-submit")
+def main(
+    pipeline: str | None,
+    config: Path | None,
+    settings: tuple[str, ...],
+    engine: str,
+    resume: str | None,
+    dry_run: bool,
+    run_dir: Path | None,
+    max_parallel: int | None,
+    is_followed: bool,
+    server: ServerOptions,
+    output: Output,
+) -> None:
+    """Run PIPELINE, the name of one or a CWL file, and record every step.
+
+    \b
+    Examples:
+      prod-submit eclgrm --config burst.json
+      prod-submit workflow.cwl --set events=run1.fits --set n_bins=128
+      prod-submit --resume 3f2a
+      prod-submit workflow.cwl --config inputs.yml --dry-run
+
+    The run goes on if this command is killed: look after it with prod-status. Ctrl-C ends it. The
+    paths of its products go to standard output.
+    """
+    from jobs.engines import make_engine
+
+    runner = make_engine(engine)
+    request = _request(runner, pipeline, config, settings, resume, dry_run, output)
+    if request is None:
+        return
+    request = replace(
+        request,
+        command=("prod-submit", *sys.argv[1:]),
+        run_dir=run_dir,
+        max_parallel=max_parallel or request.max_parallel,
+        resume=resume,
+        environ=_environ(server),
+    )
+    run_id = runner.submit(request)
+    if not is_followed:
+        output.json({"id": run_id}) if output.as_json else output.data(run_id)
+        return
+    output.note(f"run {run_id}")
+    from .rendering.runs import follow
+
+    with _interruptible(runner, run_id) as caught:
+        run = follow(lambda: runner.status(run_id), is_quiet=output.is_quiet)
+    _tell(runner, run, output)
+    click.get_current_context().exit(128 + caught[0] if caught else (run.exit_code or 0))
+
+
+def _request(
+    runner: "Engine",
+    pipeline: str | None,
+    config: Path | None,
+    settings: tuple[str, ...],
+    resume: str | None,
+    dry_run: bool,
+    output: Output,
+) -> "RunRequest | None":
+    """Check what is asked for, and return it; None after a dry run."""
+    former = runner.request(resume) if resume else None
+    source = pipeline or (former.workflow if former else None)
+    if source is None:
+        raise UsageError("name a pipeline or a CWL file (see prod-submit --help)")
+    from jobs.engines import RunRequest
+
+    try:
+        from jobs.workflows import load_workflow, make_inputs
+    except ModuleNotFoundError as error:
+        raise UsageError(
+            f"{error.name} is not installed, and running workflows needs it: pip install "
+            "'provmanager[jobs]' and pip install --no-deps 'cwltool>=3.3,<4'"
+        ) from error
+    workflow = load_workflow(source)
+    before = former.inputs if former and config is None else None
+    inputs = make_inputs(workflow, config, settings, before=before)
+    if dry_run:
+        _show(workflow, inputs, output)
+        return None
+    return RunRequest(
+        workflow=workflow.location,
+        name=workflow.name if pipeline or former is None else former.name,
+        inputs=inputs,
+        steps=tuple(step.name for step in workflow.steps),
+        max_parallel=former.max_parallel if former else None,
+    )
+
+
+def _environ(server: ServerOptions) -> dict[str, str]:
+    """Return what tells the process of the run where its server is."""
+    found = {}
+    if server.url:
+        found["PROV_SERVER_URL"] = server.url
+    if server.token_file:
+        found["PROV_TOKEN_FILE"] = os.path.abspath(server.token_file)
+        found["PROV_TOKEN"] = ""
+    return found
+
+
+def _show(workflow: "Workflow", inputs: JSONDict, output: Output) -> None:
+    ports = {"inputs": workflow.inputs, "outputs": workflow.outputs}
+    if output.as_json:
+        output.json(
+            {
+                "name": workflow.name,
+                "location": workflow.location,
+                "cwl_version": workflow.cwl_version,
+                "steps": [asdict(step) for step in workflow.steps],
+                **{k: [{"name": p.name, "type": p.type} for p in v] for k, v in ports.items()},
+                "inputs_object": inputs,
+            }
+        )
+        return
+    output.data(f"{workflow.name}  CWL {workflow.cwl_version}  {workflow.location}")
+    for step in workflow.steps:
+        after = f"  after {', '.join(step.after)}" if step.after else ""
+        scattered = "  scattered" if step.is_scattered else ""
+        output.data(f"  step {step.name}: {step.runs}{scattered}{after}")
+    for kind, several in ports.items():
+        for port in several:
+            value = f" = {inputs[port.name]}" if kind == "inputs" and port.name in inputs else ""
+            output.data(f"  {kind.removesuffix('s')} {port.name}: {port.shown_type}{value}")
+
+
+@contextmanager
+def _interruptible(runner: "Engine", run_id: str) -> Iterator[list[int]]:
+    """End the run where we are asked to end; a second time, leave it to itself."""
+    caught: list[int] = []
+
+    def cancel(number: int, frame: FrameType | None) -> None:
+        if caught:
+            raise KeyboardInterrupt
+        caught.append(number)
+        runner.cancel(run_id)
+
+    before = {n: signal.signal(n, cancel) for n in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield caught
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _tell(runner: "Engine", run: "RunStatus", output: Output) -> None:
+    """Write the products, and on standard error what became of the steps."""
+    if output.as_json:
+        output.json(asdict(run) | {"outputs": runner.results(run.id).outputs})
+        return
+    for product in run.products:
+        output.data(product.path)
+    failed = [s for s in run.steps if s.state in ("error", "interrupted")]
+    from .rendering.runs import title
+
+    for step in failed:
+        click.echo(f"{title(step)}: {step.state}", err=True)
+        for line in (step.reason or "").splitlines():
+            click.echo(f"  {line}", err=True)
+        if step.log:
+            click.echo(f"  logs: {step.log}", err=True)
+    for note in run.notes:
+        output.note(f"note: {note}")
+    if run.state != "completed":
+        click.echo(f"run {run.id}: {run.state}: {run.reason}", err=True)
+        short = run.id[:8]
+        output.note(f"what failed: prod-status {short}; again: prod-submit --resume {short}")
+    else:
+        reused = sum(step.is_reused for step in run.steps)
+        output.note(
+            f"run {run.id}: completed, {len(run.steps)} steps"
+            + (f", {reused} of them reused" if reused else "")
+        )
+
+
+if __name__ == "__main__":
+    main()

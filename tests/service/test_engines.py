@@ -1,0 +1,216 @@
+"""What every engine does: one suite, real processes, a real server; each engine runs all of it."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from jobs.engines import ENGINES, Engine, RunRequest, RunStatus, make_engine
+from jobs.workflows import load_workflow, make_inputs
+from provmanager.client import ProvClient
+
+CWL = Path(__file__).parents[1] / "data" / "cwl"
+PATIENCE_S = 120.0
+
+Run = Callable[..., RunStatus]
+
+
+@pytest.fixture(params=ENGINES)
+def engine(
+    request: pytest.FixtureRequest,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    app_url: str,
+    make_token: Callable[..., str],
+) -> Iterator[Engine]:
+    """An engine whose runs record at the server of this module."""
+    for name in [n for n in os.environ if n.startswith("PROV_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("PROV_STATE_DIR", str(tmp_path / "state"))
+    monkeypatch.setenv("PROV_SERVER_URL", app_url)
+    monkeypatch.setenv("PROV_TOKEN", make_token("recorder"))
+    monkeypatch.chdir(tmp_path)
+    made = make_engine(request.param)
+    yield made
+    for run in made.runs():
+        if not run.is_final:
+            made.cancel(run.id)
+            wait(made, run.id)
+
+
+def wait(engine: Engine, run: str) -> RunStatus:
+    deadline = time.monotonic() + PATIENCE_S
+    while not (status := engine.status(run)).is_final:
+        assert time.monotonic() < deadline, status
+        time.sleep(0.05)
+    return status
+
+
+def wait_for(condition: Callable[[], object]) -> None:
+    deadline = time.monotonic() + PATIENCE_S
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def submit(engine: Engine, document: Path, *settings: str, **options: object) -> str:
+    workflow = load_workflow(str(document))
+    return engine.submit(
+        RunRequest(
+            workflow=workflow.location,
+            name=workflow.name,
+            inputs=make_inputs(workflow, None, settings),
+            steps=tuple(step.name for step in workflow.steps),
+            command=("prod-submit", document.name),
+            **options,  # type: ignore[arg-type]
+        )
+    )
+
+
+@pytest.fixture
+def run(engine: Engine) -> Run:
+    """Run a document of tests/data/cwl (or another) to its end."""
+
+    def to_end(document: str | Path, *settings: str, **options: object) -> RunStatus:
+        return wait(engine, submit(engine, CWL / document, *settings, **options))
+
+    return to_end
+
+
+@pytest.fixture
+def text(tmp_path: Path) -> Path:
+    path = tmp_path / "words.txt"
+    path.write_text("to be or not to be\n")
+    return path
+
+
+def states(status: RunStatus) -> dict[str, str]:
+    return {step.name: step.state for step in status.steps}
+
+
+def test_a_run_gives_what_its_workflow_says(engine: Engine, run: Run, text: Path) -> None:
+    status = run("chain.cwl", f"text={text}")
+    assert (status.state, status.exit_code) == ("completed", 0)
+    assert states(status) == {"shout": "completed", "count": "completed"}
+    found = engine.results(status.id)
+    (product,) = found.products
+    assert Path(product.path).read_text().split()[0] == "6"
+    assert found.outputs["count"]["basename"] == "count.txt"
+    assert engine.runs()[0].id == status.id
+
+
+def test_the_record_has_run_steps_and_files(client: ProvClient, run: Run, text: Path) -> None:
+    status = run("chain.cwl", f"text={text}")
+    activity = client.activity(status.id)
+    assert (activity["name"], activity["type"], activity["status"]) == (
+        "chain", "Workflow", "completed",
+    )  # fmt: skip
+    assert activity["configuration"] == {"suffix": "."} or not activity["configuration"]
+    parts = {part["name"]: part["activity"] for part in activity["parts"]}
+    assert set(parts) == {"shout", "count"}
+    count = client.activity(parts["count"])
+    assert count["exit_code"] == 0
+    assert count["command"]["arguments"][:2] == ["wc", "-w"]
+    assert [used["role"] for used in count["used"]] == ["text"]
+    assert [made["name"] for made in count["generated"]] == ["count.txt"]
+    assert all(made["sha256"] for made in count["generated"])
+    roles = {used["role"] for used in activity["used"]}
+    assert {"workflow", "text"} <= roles
+
+
+def test_a_product_leads_back_to_the_first_input(client: ProvClient, run: Run, text: Path) -> None:
+    text.write_text(f"only here {os.getpid()} {time.monotonic_ns()}\n")
+    status = run("chain.cwl", f"text={text}")
+    (product,) = status.products
+    found = json.dumps(client.lineage(product.path))
+    assert "words.txt" in found
+    assert '"shout"' in found
+    assert '"count"' in found
+
+
+def test_what_a_tool_records_of_itself_is_part_of_its_step(
+    client: ProvClient, run: Run, tmp_path: Path
+) -> None:
+    script = tmp_path / "tool.py"
+    script.write_text(
+        "from provmanager import capture\n"
+        "with capture.activity('inner', version='7') as run:\n    run.value('answer', 42)\n"
+    )
+    status = run("shell.cwl", f"script={sys.executable} {script}")
+    assert status.state == "completed", status
+    (step,) = client.activity(status.id)["parts"]
+    (inner,) = client.activity(step["activity"])["parts"]
+    assert inner["name"] == "inner"
+
+
+def test_a_failed_step_does_not_hold_up_others(client: ProvClient, run: Run) -> None:
+    status = run("branches.cwl", "code=3")
+    assert (status.state, status.exit_code) == ("error", 6)
+    assert states(status) == {
+        "slow": "completed", "fails": "error", "late": "completed", "after": "not-run",
+    }  # fmt: skip
+    failed = next(step for step in status.steps if step.name == "fails")
+    assert failed.exit_code == 3
+    assert failed.reason is not None
+    assert "exit code 3" in failed.reason
+    assert "last reason" in failed.reason
+    assert status.reason == "failed: fails"
+    assert {Path(p.path).read_text() for p in status.products} == {"slow\n", "slow\nlate\n"}
+    activity = client.activity(status.id)
+    assert (activity["status"], activity["exit_code"]) == ("error", 6)
+    part = next(p for p in activity["parts"] if p["name"] == "fails")
+    assert part["status"] == "error"
+    assert "last reason" in json.dumps(client.activity(part["activity"])["details"])
+
+
+def test_resuming_runs_only_what_is_missing(client: ProvClient, run: Run) -> None:
+    first = run("branches.cwl", "code=3")
+    second = run("branches.cwl", "code=0", resume=first.id)
+    assert second.state == "completed"
+    assert {step.name for step in second.steps if step.is_reused} == {"slow", "late"}
+    assert {part["name"] for part in client.activity(second.id)["parts"]} == {"fails", "after"}
+    third = run("branches.cwl", "code=0", resume=second.id)
+    assert all(step.is_reused for step in third.steps)
+    assert third.state == "completed"
+    assert len(third.products) == 3
+    assert all(Path(p.path).is_file() for p in third.products)
+
+
+def test_resuming_makes_again_what_was_tampered_with(run: Run) -> None:
+    first = run("branches.cwl", "code=0")
+    slow = next(p for p in first.products if p.role == "slow")
+    Path(slow.path).chmod(0o644)
+    Path(slow.path).write_text("forged\n")
+    second = run("branches.cwl", "code=0", resume=first.id)
+    reused = {step.name for step in second.steps if step.is_reused}
+    assert reused == {"fails", "after", "late"}, second
+    assert any("was changed" in note and slow.path in note for note in second.notes)
+    again = next(p for p in second.products if p.role == "slow")
+    assert Path(again.path).read_text() == "slow\n"
+
+
+def test_a_cancelled_run_closes_its_records(
+    client: ProvClient, engine: Engine, tmp_path: Path
+) -> None:
+    run = submit(engine, CWL / "shell.cwl", "script=sleep 60 & wait")
+    wait_for(lambda: any(step.state == "running" for step in engine.status(run).steps))
+    wait_for(lambda: client.search_activities(name="shell", status="running")["total"])
+    engine.cancel(run)
+    status = wait(engine, run)
+    assert (status.state, status.exit_code) == ("interrupted", 143)
+    assert [step.state for step in status.steps] == ["interrupted"]
+    activity = client.activity(run)
+    assert (activity["status"], activity["exit_code"]) == ("interrupted", 143)
+    assert [part["status"] for part in activity["parts"]] == ["interrupted"]
+    sleeping = subprocess.run(["pgrep", "-f", "^sleep 60$"], capture_output=True, text=True)
+    assert not any(
+        f"PROV_PARENT_ACTIVITY={activity['parts'][0]['activity']}".encode()
+        in Path(f"/proc/{pid}/environ").read_bytes()
+        for pid in sleeping.stdout.split()
+        if Path(f"/proc/{pid}/environ").exists()
+    )
