@@ -27,8 +27,8 @@ HEAD = """\
 
 <!-- Made by docs/commands.py from the commands themselves; do not edit. -->
 
-Each command is also a subcommand of `prod`: `prod-trace x` and `prod trace x` are the same. All
-take `-h` / `--help` and `--version` (`prod-search`: `-V`). What was asked for goes to standard
+Each `prod-` command is also a subcommand of `prod`: `prod-trace x` and `prod trace x` are the same.
+All take `-h` / `--help` and `--version` (`prod-search`: `-V`). What was asked for goes to standard
 output, everything else to standard error; colours only to a terminal, and never where `NO_COLOR` is
 set.
 """

@@ -9,7 +9,6 @@ gap, not a zero. A simulation adds TRUTH, names and JSON values.
 """
 
 import json
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -23,6 +22,7 @@ from astropy.units import Quantity
 
 from .burst import INSTRUMENTS, BurstData, DetectorEvents
 from .eclairs import N_PIXEL
+from .fits_write import to_bytes, write_bytes
 from .io import EventList, InputFileError, open_fits, read_gbm_tte, read_table
 from .lightcurve import FloatArray, IntArray
 
@@ -55,13 +55,7 @@ def write_burst(
         hdus += _detector_hdus(detector, trigger_s)
     if burst.truth:
         hdus.append(_truth_hdu(burst.truth))
-    target = Path(path)
-    partial = target.with_name(f".{target.name}.{os.getpid()}.part")
-    try:
-        fits.HDUList(hdus).writeto(partial, overwrite=True, checksum=True)
-        partial.replace(target)
-    finally:
-        partial.unlink(missing_ok=True)
+    write_bytes(to_bytes(hdus), path)
 
 
 def _primary_cards(burst: BurstData, trigger_s: float) -> list[tuple[str, Any, str]]:
@@ -340,6 +334,18 @@ def import_gbm(
     return BurstData(
         burst_id=found_id or "", telescope="FERMI", detectors=tuple(detectors), source=source
     )
+
+
+def gbm_detector(path: Path | str) -> str:
+    """Tell from a GBM file's header which detector it is of: N3, B0.
+
+    Raises
+    ------
+    InputFileError
+        The header does not say.
+    """
+    with open_fits(Path(path)) as hdus:
+        return _gbm_name(Path(path), str(hdus[0].header.get("DETNAM", "")))
 
 
 def _gbm_name(path: Path, detnam: str) -> str:

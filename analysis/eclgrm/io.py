@@ -221,7 +221,8 @@ def open_fits(path: Path) -> Iterator[fits.HDUList]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", AstropyUserWarning)
-            with fits.open(path, memmap=False) as hdus:
+            # Our own file object: astropy leaves its own open where opening fails.
+            with path.open("rb") as file, fits.open(file, memmap=False) as hdus:
                 yield hdus
     except FileNotFoundError:
         raise

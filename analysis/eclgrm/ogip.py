@@ -27,6 +27,8 @@ class OgipError(ValueError):
 def read_responses(path: Path | str) -> tuple[Response, ...]:
     """Read all matrices of a response file (RSP, RSP2 or RMF), in the order of the file.
 
+    Matrices of several detectors have an EBOUNDS each, joined by EXTVER.
+
     Parameters
     ----------
     path : Path
@@ -43,14 +45,20 @@ def read_responses(path: Path | str) -> tuple[Response, ...]:
         The file is not a response, or it is damaged.
     """
     with _open(path) as hdus:
-        bounds = _only(hdus, path, "EBOUNDS", ("EBOUNDS",))
+        bounds = _find(hdus, ("EBOUNDS",), ("EBOUNDS",))
         matrices = _find(hdus, ("SPECRESP MATRIX", "MATRIX"), ("RSP_MATRIX",))
         if not matrices:
             raise OgipError(
                 f"{path}: no response matrix; expected an extension SPECRESP MATRIX or MATRIX, "
                 f"found {_names(hdus)}"
             )
-        return tuple(_read_matrix(hdu, bounds, path) for hdu in matrices)
+        if len(bounds) != 1 and [hdu.ver for hdu in bounds] != [hdu.ver for hdu in matrices]:
+            raise OgipError(
+                f"{path}: {len(bounds)} extensions EBOUNDS for {len(matrices)} matrices; expected "
+                f"one, or one of the same EXTVER for each; found {_names(hdus)}"
+            )
+        pairs = zip(matrices, bounds * (len(matrices) if len(bounds) == 1 else 1), strict=True)
+        return tuple(_read_matrix(hdu, ebounds, path) for hdu, ebounds in pairs)
 
 
 def read_response(path: Path | str) -> Response:

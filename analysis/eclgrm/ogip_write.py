@@ -1,6 +1,5 @@
 """Write spectra and responses in the OGIP formats: PHA type I and RSP. See `ogip` for reading."""
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -9,6 +8,7 @@ import numpy as np
 from astropy.io import fits
 from numpy.typing import NDArray
 
+from .fits_write import to_bytes, write_bytes
 from .response import Array, Response
 from .spectrum import Spectrum
 
@@ -16,7 +16,7 @@ from .spectrum import Spectrum
 def write_response(
     response: Response, path: Path | str, *, header: Mapping[str, Any] | None = None
 ) -> None:
-    """Write a response as an RSP file, zeros left out by groups.
+    """Write a response as an RSP file.
 
     Parameters
     ----------
@@ -31,6 +31,11 @@ def write_response(
     -----
     The format prescribes single precision: energies and areas are rounded to 6e-8.
     """
+    _write(list(response_hdus(response)), path, response.name, header)
+
+
+def response_hdus(response: Response) -> tuple[fits.BinTableHDU, fits.BinTableHDU]:
+    """Make the extensions SPECRESP MATRIX, zeros left out by groups, and EBOUNDS."""
     n_channels, first = response.n_channels, int(response.channels[0])
     starts, lengths, values = [], [], []
     for row in response.matrix_cm2:
@@ -67,7 +72,7 @@ def write_response(
     bounds = _bounds_hdu(
         response.channels, response.channel_low_kev, response.channel_high_kev, first
     )
-    _write([matrix, bounds], path, response.name, header)
+    return matrix, bounds
 
 
 def write_spectrum(
@@ -194,10 +199,4 @@ def _write(
         for key in ("TELESCOP", "INSTRUME"):
             if header and key in header:
                 table.header[key] = header[key]
-    target = Path(path)
-    partial = target.with_name(f".{target.name}.{os.getpid()}.part")
-    try:
-        fits.HDUList([primary, *tables]).writeto(partial, overwrite=True, checksum=True)
-        partial.replace(target)
-    finally:
-        partial.unlink(missing_ok=True)
+    write_bytes(to_bytes([primary, *tables]), path)

@@ -32,6 +32,7 @@ def test_every_program_is_also_a_subcommand():
         for line in setup["options.entry_points"]["console_scripts"].strip().splitlines()
     )
     assert scripts.pop("prod") == "client_scripts.prod:main"
+    assert scripts.pop("eclgrm") == "analysis.tools.eclgrm:main"
     assert scripts == {
         f"prod-{name}": f"client_scripts.{module}:main"
         for name, (module, _) in prod.COMMANDS.items()
