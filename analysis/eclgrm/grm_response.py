@@ -136,9 +136,9 @@ def grm_response(
     )
 
 
-def earth_radius_rad() -> float:
-    """Angular radius of the Earth from the orbit."""
-    return float(np.arcsin(EARTH_RADIUS_KM / (EARTH_RADIUS_KM + ALTITUDE_KM)))
+def earth_radius_rad(altitude_km: float = ALTITUDE_KM) -> float:
+    """Angular radius of the Earth from an orbit."""
+    return float(np.arcsin(EARTH_RADIUS_KM / (EARTH_RADIUS_KM + altitude_km)))
 
 
 def _unit(vector: ArrayLike, name: str) -> FloatArray:
@@ -211,10 +211,27 @@ def _bin_of(energy_kev: FloatArray) -> IntArray:
     return np.asarray(np.minimum(found, GRM_TRUE_EDGES_KEV.size - 2), np.int64)
 
 
-def _disc(to_earth: FloatArray) -> tuple[FloatArray, FloatArray, float]:
-    """Directions over the Earth's disc, of equal solid angle, and the vertical where they end."""
+def earth_disc(
+    to_earth: FloatArray, altitude_km: float = ALTITUDE_KM
+) -> tuple[FloatArray, FloatArray, float]:
+    """Directions over the Earth's disc, each of the same solid angle.
+
+    Parameters
+    ----------
+    to_earth : ndarray of float, shape (3,)
+        Unit vector to the Earth's centre.
+    altitude_km : float
+
+    Returns
+    -------
+    rays, vertical : ndarray of float, shape (n_ray, 3)
+        Unit vectors from the spacecraft, and the vertical where each meets the ground.
+    each_sr : float
+        Solid angle of one.
+    """
     steps = (np.arange(_RINGS) + 0.5) / _RINGS
-    cosine = 1.0 - steps * (1.0 - np.cos(earth_radius_rad()))
+    rim = np.cos(earth_radius_rad(altitude_km))
+    cosine = 1.0 - steps * (1.0 - rim)
     azimuth = 2 * np.pi * np.arange(_SECTORS) / _SECTORS
     helper = np.array([1.0, 0, 0]) if abs(to_earth[0]) < 0.9 else np.array([0, 1.0, 0])
     side = np.cross(to_earth, helper)
@@ -223,10 +240,10 @@ def _disc(to_earth: FloatArray) -> tuple[FloatArray, FloatArray, float]:
     round_ = np.cos(azimuth)[:, None] * side + np.sin(azimuth)[:, None] * other
     sine = np.sqrt(1.0 - cosine**2)
     rays = cosine[:, None, None] * to_earth + sine[:, None, None] * round_
-    orbit = EARTH_RADIUS_KM + ALTITUDE_KM
+    orbit = EARTH_RADIUS_KM + altitude_km
     length = orbit * cosine - np.sqrt(EARTH_RADIUS_KM**2 - (orbit * sine) ** 2)
     vertical = (-orbit * to_earth + length[:, None, None] * rays) / EARTH_RADIUS_KM
-    each_sr = 2 * np.pi * (1.0 - np.cos(earth_radius_rad())) / (_RINGS * _SECTORS)
+    each_sr = 2 * np.pi * (1.0 - rim) / (_RINGS * _SECTORS)
     return rays.reshape(-1, 3), vertical.reshape(-1, 3), float(each_sr)
 
 
@@ -259,7 +276,7 @@ def single_scattering(
 
 def _atmosphere(normal: FloatArray, source: FloatArray, to_earth: FloatArray) -> FloatArray:
     """Sum the light scattered towards the crystal over the Earth's disc."""
-    rays, vertical, each_sr = _disc(to_earth)
+    rays, vertical, each_sr = earth_disc(to_earth)
     entry, leave = vertical @ source, -np.sum(vertical * rays, axis=1)
     face = rays @ normal
     lit = (entry > 0) & (face > 0)

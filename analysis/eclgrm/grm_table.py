@@ -7,6 +7,7 @@ from numpy.typing import ArrayLike
 from scipy.spatial import cKDTree
 
 from .grm_response import (
+    ALTITUDE_KM,
     GRD_NAMES,
     Component,
     earth_radius_rad,
@@ -31,19 +32,25 @@ N_NEAR = 4
 _COSINES: FloatArray = np.linspace(0.0, 1.0, 81)
 
 
-def is_visible(directions: ArrayLike, earth: ArrayLike | None) -> BoolArray:
-    """Tell which directions the Earth does not hide from SVOM's orbit, shape (n_direction,).
+def is_visible(
+    directions: ArrayLike, earth: ArrayLike | None, altitude_km: float = ALTITUDE_KM
+) -> BoolArray:
+    """Tell which directions the Earth does not hide from an orbit, shape (n_direction,).
 
     Parameters
     ----------
     directions : array of float, shape (n_direction, 3)
     earth : array of float, shape (3,), or None
         Unit vector to the Earth's centre; without it all are visible.
+    altitude_km : float
+        That of SVOM by default.
     """
     vectors = np.asarray(directions, float)
     if earth is None:
         return np.ones(len(vectors), bool)
-    return np.asarray(vectors @ np.asarray(earth, float) <= np.cos(earth_radius_rad()), bool)
+    return np.asarray(
+        vectors @ np.asarray(earth, float) <= np.cos(earth_radius_rad(altitude_km)), bool
+    )
 
 
 def in_field(directions: ArrayLike) -> BoolArray:
@@ -104,10 +111,26 @@ def _from_atmosphere(
     coarse = even_directions(N_COARSE)
     coarse = coarse[is_visible(coarse, earth)]
     known = np.array([_folded(name, one, bands, "atmosphere", earth) for one in coarse])
-    distance, near = cKDTree(coarse).query(directions, N_NEAR)
+    return np.moveaxis(interpolate(coarse, np.moveaxis(known, 0, 1), directions), 0, 1)
+
+
+def interpolate(known: FloatArray, values: FloatArray, wanted: FloatArray) -> FloatArray:
+    """Interpolate between directions, by the inverse square of the distance of the nearest four.
+
+    Parameters
+    ----------
+    known : ndarray of float, shape (n_known, 3)
+    values : ndarray of float, shape (n, n_known, m)
+    wanted : ndarray of float, shape (n_wanted, 3)
+
+    Returns
+    -------
+    ndarray of float, shape (n, n_wanted, m)
+    """
+    distance, near = cKDTree(known).query(wanted, N_NEAR)
     weight = 1.0 / np.maximum(distance, 1e-6) ** 2
     weight /= weight.sum(axis=1, keepdims=True)
-    return np.asarray(np.einsum("dk,dksb->dsb", weight, known[near]), float)
+    return np.asarray(np.einsum("dk,ndkm->ndm", weight, values[:, near]), float)
 
 
 def _folded(

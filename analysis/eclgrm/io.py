@@ -9,12 +9,13 @@ import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from importlib import resources
 from pathlib import Path
 
 import astropy.units as u
 import numpy as np
 from astropy.io import fits
-from astropy.table import Table
+from astropy.table import QTable, Table
 from astropy.time import Time
 from astropy.units import Quantity
 from astropy.utils.exceptions import AstropyUserWarning
@@ -370,3 +371,56 @@ def _finest(start: FloatArray, stop: FloatArray) -> IntArray:
         if free.all():
             kept.append(int(index))
     return np.array(sorted(kept, key=lambda index: start[index]), np.int64)
+
+
+def read_gbm_pointing(path: Path) -> QTable:
+    """Read where Fermi was and how it stood from a TRIGDAT file.
+
+    Returns
+    -------
+    QTable
+        ``time`` [s] relative to the trigger, the middle of each bin; ``attitude``, unit quaternion
+        from the spacecraft's axes to ICRS, scalar last; ``position`` [km] from the Earth's centre.
+
+    Raises
+    ------
+    InputFileError
+        The file is truncated or lacks EVNTRATE, the trigger's time, or a quaternion of norm 1.
+    """
+    with open_fits(path) as hdus:
+        zero, _ = _zero(path, hdus)
+        rows = read_table(path, hdus, "EVNTRATE", ("TIME", "ENDTIME", "SCATTITD", "EIC"))
+        middle = 0.5 * (np.asarray(rows["TIME"], float) + np.asarray(rows["ENDTIME"], float))
+        attitude = np.asarray(rows["SCATTITD"], float)
+        position = np.asarray(rows["EIC"], float)
+    norm = np.linalg.norm(attitude, axis=1)
+    wrong = ~(np.abs(norm - 1.0) < 1e-3)
+    if wrong.any():
+        raise InputFileError(
+            path,
+            "extension EVNTRATE",
+            f"SCATTITD of norm {norm[wrong][0]:g} in row {int(np.argmax(wrong)) + 1}",
+            "unit quaternions",
+        )
+    order = np.argsort(middle, kind="stable")
+    return QTable(
+        {
+            "time": Quantity(middle[order] - zero, u.s),
+            "attitude": attitude[order] / norm[order, None],
+            "position": Quantity(position[order], u.km),
+        }
+    )
+
+
+def read_gbm_nai_rates() -> dict[str, FloatArray]:
+    """Read the relative rates of GBM's sodium-iodide detectors that come with this package.
+
+    Returns
+    -------
+    dict of str to ndarray of float, shape (6000, 12)
+        For each spectrum of `grm_table.TEMPLATES`, at `rate_ratio.even_directions`; 50-300 keV.
+        Derived from astro-gdt-fermi (``tables/NOTICE``).
+    """
+    held = resources.files("analysis.eclgrm") / "tables" / "gbm_nai_rates.npz"
+    with held.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+        return {name: arrays[name].astype(float) for name in arrays.files}

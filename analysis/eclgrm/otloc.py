@@ -1,6 +1,6 @@
 """OTLOC: trigger time, quick confidence level and quick position of a burst (TT, QCL, QPO)."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
@@ -23,7 +23,7 @@ from .eclairs import CodedMask, stand_in_mask
 from .grm_response import GRD_NAMES
 from .grm_table import grd_rate_table, in_field, is_visible
 from .imaging import SkyImage, background_image, decode, find_peaks
-from .lightcurve import FloatArray, LightCurve, good_bins, select_band
+from .lightcurve import BoolArray, FloatArray, LightCurve, good_bins, select_bins
 from .r90 import SYSTEMATIC_R90, Confidence, ConfidenceSettings, confidence, law_r90
 from .rate_ratio import (
     RateLocalisation,
@@ -31,11 +31,15 @@ from .rate_ratio import (
     RateTable,
     cell_names,
     localise_rates,
+    select_cells,
 )
 from .source_fit import SourceFit, SourceFitError, fit_source, sky_position
 from .trigger import Trigger, TriggerSettings, find_trigger
 
 Status = Literal["located", "not located", "no trigger"]
+GUARD = 2 * u.s
+"""Left out between the background and the trigger's window."""
+NO_ATTITUDE = "the burst has no attitude: nothing tells where the detectors looked"
 
 ECL_TRIGGER = TriggerSettings(
     time_scales=[0.32, 2.56, 5.12, 10.24, 20.48] * u.s,
@@ -201,35 +205,67 @@ def locate(
         The burst has no detector of the instrument, or none with a channel in the bands.
     """
     chosen = settings or OtlocSettings()
-    search = chosen.trigger or (ECL_TRIGGER if instrument == "ECL" else GRM_TRIGGER)
+    if instrument == "GRM":
+        return _locate_grm(burst, chosen, table)
+    search = chosen.trigger or ECL_TRIGGER
     bands = elementary_bands(search.bands)
     detectors = covering(burst.of_instrument(instrument), bands)
-    curve = good_bins(_curve(detectors, chosen.bin, bands))
-    trigger = find_trigger(curve, settings=search)
+    curve = _curve(detectors, chosen.bin, bands)
+    found = _triggered(instrument, curve, search, chosen)
+    if found.interval is None:
+        return found
+    if burst.attitude is None:
+        return replace(found, reason=NO_ATTITUDE)
+    return _locate_eclairs(burst, found, chosen, mask or stand_in_mask())
+
+
+def _locate_grm(burst: BurstData, settings: OtlocSettings, table: RateTable | None) -> Localisation:
+    """Make light curves and the table of the detectors, and compare them."""
+    bands = elementary_bands((settings.trigger or GRM_TRIGGER).bands)
+    detectors = covering(burst.of_instrument("GRM"), bands)
+    names = [one.name for one in detectors]
+    visible = None
+    if table is None and set(names) <= set(GRD_NAMES):
+        earth = None
+        if burst.earth is not None and burst.attitude is not None:
+            earth = to_instrument(burst.earth, burst.attitude)
+        table = grd_rate_table(bands, earth=earth)
+        visible = is_visible(table.directions, earth) & in_field(table.directions)
+    span = _curve(detectors, settings.bin, bands)
+    curves = {
+        one.name: light_curve(
+            [one], settings.bin, bands=bands, start=span.start[0], stop=span.stop[-1]
+        )
+        for one in detectors
+    }
+    return locate_rates(curves, table, attitude=burst.attitude, visible=visible, settings=settings)
+
+
+def _triggered(
+    instrument: Instrument, curve: LightCurve, search: TriggerSettings, settings: OtlocSettings
+) -> Localisation:
+    """Find trigger, interval and confidence; the position is still to come."""
+    seen = good_bins(curve)
+    trigger = find_trigger(seen, settings=search)
     if trigger is None:
         reason = f"no window reaches a signal-to-noise ratio of {search.threshold:g}"
         return Localisation(instrument, "no trigger", reason)
     interval = brightest_interval(
-        curve, trigger, search, reach=chosen.background, follow=chosen.follow
+        seen, trigger, search, reach=settings.background, follow=settings.follow
     )
-    found = Localisation(
+    level = confidence(
+        interval.snr if interval else trigger.snr,
+        n_trial=_n_window(seen, search),
+        settings=settings.confidence,
+    )
+    return Localisation(
         instrument,
         "not located",
+        reason="" if interval else "too little background before the trigger for a position",
         trigger=trigger,
         interval=interval,
-        confidence=confidence(
-            interval.snr if interval else trigger.snr,
-            n_trial=_n_window(curve, search),
-            settings=chosen.confidence,
-        ),
+        confidence=level,
     )
-    if interval is None:
-        return replace(found, reason="too little background before the trigger for a position")
-    if burst.attitude is None:
-        return replace(found, reason="the burst has no attitude: nothing tells where it looked")
-    if instrument == "ECL":
-        return _locate_eclairs(burst, found, chosen, mask or stand_in_mask())
-    return _locate_rates(burst, detectors, found, chosen, table)
 
 
 def covering(detectors: Sequence[DetectorEvents], bands: Quantity) -> tuple[DetectorEvents, ...]:
@@ -276,7 +312,7 @@ def _locate_eclairs(
     assert found.trigger is not None
     if detector.pixel is None:
         return replace(found, reason=f"{detector.name} has no pixels: no image can be made")
-    end = found.trigger.start - 2 * u.s
+    end = found.trigger.start - GUARD
     counts = _pixel_counts(detector, found.interval, mask)
     before = _pixel_counts(
         detector, replace(found.interval, start=end - settings.background, stop=end), mask
@@ -331,30 +367,56 @@ def _pixel_counts(detector: DetectorEvents, interval: Interval, mask: CodedMask)
     return flat.reshape(n_pixel, n_pixel).astype(float)
 
 
-def _locate_rates(
-    burst: BurstData,
-    detectors: Sequence[DetectorEvents],
-    found: Localisation,
-    settings: OtlocSettings,
+def locate_rates(
+    curves: Mapping[str, LightCurve],
     table: RateTable | None,
+    *,
+    attitude: FloatArray | None,
+    visible: BoolArray | None = None,
+    settings: OtlocSettings | None = None,
 ) -> Localisation:
-    """Compare the rates of the detectors in the interval with those of each direction."""
-    search = settings.trigger or GRM_TRIGGER
-    bands = elementary_bands(search.bands)
-    assert burst.attitude is not None
-    earth = None if burst.earth is None else to_instrument(burst.earth, burst.attitude)
-    names = [one.name for one in detectors]
-    if table is None and sorted(names) != sorted(GRD_NAMES):
-        reason = f"detectors {', '.join(names)}: no table of responses; {GRD_NAMES} have one"
-        return replace(found, reason=reason)
-    responses = table or grd_rate_table(bands, earth=earth)
-    cells = {}
-    for one in detectors:
-        measured = _cells(one, bands, found, settings)
-        cells.update(zip(cell_names([one.name], bands), measured, strict=True))
-    missing = [name for name in responses.detectors if name not in cells]
-    if missing:
-        return replace(found, reason=f"no counts of {', '.join(missing)}, which the table has")
+    """Find trigger, confidence and position in the light curves of several detectors.
+
+    Parameters
+    ----------
+    curves : mapping of str to LightCurve
+        By detector; all with the same bins, and channels that do not overlap.
+    table : RateTable
+        Cells named as by `cell_names` for these detectors and channels; cells of other detectors
+        are left out. Without it there is no position.
+    attitude : ndarray of float, shape (4,), or None
+        Quaternion from the frame of the table to ICRS (`attitude`).
+    visible : ndarray of bool, shape (n_direction,), optional
+        Directions of the table that the burst can come from.
+    settings : OtlocSettings, optional
+        Bands of the trigger outside the curves' channels are passed over.
+
+    Raises
+    ------
+    ValueError
+        No curve, or bins that differ.
+    """
+    chosen = settings or OtlocSettings()
+    search = chosen.trigger or GRM_TRIGGER
+    total = sum_curves(curves)
+    found = _triggered("GRM", total, search, chosen)
+    if found.interval is None or found.trigger is None:
+        return found
+    names = ", ".join(curves)
+    if attitude is None:
+        return replace(found, reason=NO_ATTITUDE)
+    if len(curves) < 3:
+        return replace(found, reason=f"{names}: rates of at least three detectors are needed")
+    if table is None:
+        return replace(found, reason=f"{names}: there is no table of responses for them")
+    cells: dict[str, tuple[float, float, float]] = {}
+    for name, curve in curves.items():
+        measured = _cells(select_bins(curve, total.good), found.interval, found.trigger, chosen)
+        cells.update(zip(cell_names([name], curve.energy), measured, strict=True))
+    responses = select_cells(table, cells)
+    if len(responses.detectors) < len(cells):
+        missing = sorted(set(cells) - set(responses.detectors))
+        return replace(found, reason=f"the table of responses lacks {', '.join(missing)}")
     counts, background, error = np.array([cells[name] for name in responses.detectors]).T
     try:
         result = localise_rates(
@@ -362,15 +424,15 @@ def _locate_rates(
             counts,
             background,
             error,
-            is_visible=is_visible(responses.directions, earth) & in_field(responses.directions),
-            systematic=settings.rate_systematic,
+            is_visible=visible,
+            systematic=chosen.rate_systematic,
         )
     except RateRatioError as reason:
         return replace(found, reason=str(reason))
     noise = np.sqrt(background.sum() + float((error**2).sum()))
     position = QuickPosition(
         method="rate ratio",
-        coordinates=to_sky(result.direction, burst.attitude),
+        coordinates=to_sky(result.direction, attitude),
         r90=result.r90,
         off_axis=np.degrees(np.arccos(np.clip(result.direction[0], -1, 1))) * u.deg,
         snr=float((counts - background).sum() / noise),
@@ -380,22 +442,42 @@ def _locate_rates(
     return replace(found, status="located", position=position, map=result)
 
 
+def sum_curves(curves: Mapping[str, LightCurve]) -> LightCurve:
+    """Sum light curves of the same bins and channels; a bin is good where it is in all.
+
+    Raises
+    ------
+    ValueError
+        There is none, or bins or channels differ.
+    """
+    if not curves:
+        raise ValueError("no light curve; expected one for each detector")
+    first = next(iter(curves.values()))
+    for name, curve in curves.items():
+        if curve.counts.shape != first.counts.shape or (curve.start != first.start).any():
+            raise ValueError(f"the bins of {name} differ from those of {next(iter(curves))}")
+    return replace(
+        first,
+        counts=np.sum([curve.counts for curve in curves.values()], axis=0),
+        is_good=np.all([curve.good for curve in curves.values()], axis=0),
+    )
+
+
 def _cells(
-    detector: DetectorEvents, bands: Quantity, found: Localisation, settings: OtlocSettings
+    curve: LightCurve, interval: Interval, trigger: Trigger, settings: OtlocSettings
 ) -> list[tuple[float, float, float]]:
-    """Counts, background and its error of a detector in each band of the interval."""
-    assert found.interval is not None
-    assert found.trigger is not None
-    curve = good_bins(light_curve([detector], settings.bin, bands=bands))
+    """Counts, background and its error of a detector in each channel of the interval."""
     start, stop = curve.edges_s()
     middle = 0.5 * (start + stop)
-    on = (middle > found.interval.start.to_value(u.s)) & (
-        middle < found.interval.stop.to_value(u.s)
-    )
-    use = before_trigger(curve, found.trigger, settings.background, 2 * u.s)
+    on = (middle > interval.start.to_value(u.s)) & (middle < interval.stop.to_value(u.s))
+    use = before_trigger(curve, trigger, settings.background, GUARD)
     out = []
-    for band in bands:
-        chosen = select_band(curve, *band)
+    for channel in range(curve.counts.shape[1]):
+        chosen = replace(
+            curve,
+            counts=curve.counts[:, channel : channel + 1],
+            energy=curve.energy[channel : channel + 1],
+        )
         fit = choose_background(chosen, use, max_order=1)
         expected, error = predicted(chosen, fit, on)
         out.append((float(chosen.total[on].sum()), max(expected, 0.0), error))

@@ -5,8 +5,8 @@ The method of BATSE, GBM and GRM (Pendleton et al. 1999, ApJ 512, 362; Connaught
 compared with those measured above the background.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
 
 import astropy.units as u
 import numpy as np
@@ -103,6 +103,16 @@ def cell_names(detectors: Sequence[str], bands: Quantity) -> list[str]:
     """Names of the cells of a table: detector by detector, and band by band in each."""
     spans = [f"{low:g}-{high:g} keV" for low, high in np.atleast_2d(bands.to_value(u.keV))]
     return [f"{name} {span}" for name in detectors for span in spans]
+
+
+def select_cells(table: RateTable, names: Collection[str]) -> RateTable:
+    """Keep the cells of some names, in the table's order."""
+    kept = [at for at, name in enumerate(table.detectors) if name in names]
+    return replace(
+        table,
+        rates=table.rates[:, :, kept],
+        detectors=tuple(table.detectors[at] for at in kept),
+    )
 
 
 def even_directions(n_direction: int) -> FloatArray:
