@@ -16,6 +16,7 @@ COMMANDS = {
     "submit": ("submit", "Run a pipeline or a CWL workflow, and record it."),
     "token": ("token", "Make, list and revoke access tokens."),
     "trace": ("trace", "Show what a product came from, or what came of it."),
+    "verify": ("verify", "Check files, documents and the log against the record."),
 }
 """Name of each command, its module here, and what it does."""
 

@@ -271,6 +271,41 @@ class ProvClient:
         """Return ``{"status": "ok"}`` where server and database work."""
         return cast(dict[str, str], self._transport.json("GET", "/v1/health"))
 
+    # --- the log
+
+    def log_checkpoint(self) -> JSONDict:
+        """Return the signed checkpoint of all that is recorded now, and the key to check it by."""
+        return cast(JSONDict, self._transport.json("GET", "/v1/log/checkpoint"))
+
+    def log_leaves(self, first: int, limit: int) -> list[JSONDict]:
+        """Return leaves of the log with their entries, from `first` on."""
+        query = {"first": first, "limit": limit}
+        return cast(
+            list[JSONDict], self._transport.json("GET", "/v1/log/leaves", query=query)["items"]
+        )
+
+    def log_inclusion(self, document_sha256: str, size: int) -> JSONDict:
+        """Return the proof that the log at `size` holds a document."""
+        query = {"document": document_sha256, "size": size}
+        return cast(JSONDict, self._transport.json("GET", "/v1/log/inclusion", query=query))
+
+    def log_consistency(self, first: int, second: int) -> list[str]:
+        """Return the proof that the log at size `second` begins with that at size `first`."""
+        query = {"first": first, "second": second}
+        answer = self._transport.json("GET", "/v1/log/consistency", query=query)
+        return cast(list[str], answer["proof"])
+
+    def log_check(self, first: int, limit: int) -> JSONDict:
+        """Have the server check stored documents and their rows, from leaf `first` on."""
+        query = {"first": first, "limit": limit}
+        return cast(JSONDict, self._transport.json("GET", "/v1/log/check", query=query))
+
+    def log_check_checkpoints(self) -> JSONDict:
+        """Have the server check every checkpoint that it signed against the leaves."""
+        return cast(JSONDict, self._transport.json("GET", "/v1/log/check-checkpoints"))
+
+    # --- access
+
     def create_token(
         self,
         name: str,

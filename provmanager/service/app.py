@@ -13,11 +13,12 @@ from provmanager.config.issuers import load_issuers
 from provmanager.config.settings import Settings
 from provmanager.errors import UsageError
 from provmanager.logic.ingest import IngestPolicy
+from provmanager.logic.log import load_key
 from provmanager.logic.mentions import LocationPolicy
 from provmanager.logic.redaction import load_policy
 from provmanager.store.database import open_database
 
-from . import descriptions, documents, health, lineage, search, tokens
+from . import descriptions, documents, health, lineage, log, search, tokens
 from .errors import add_error_handlers
 from .intake import Intake
 from .issuers import TokenIssuers
@@ -70,13 +71,17 @@ def create_app(settings: Settings) -> FastAPI:
         max_document_bytes=settings.max_document_bytes,
     )
     intake = Intake(database, policy)
+    log_key = load_key(settings.state_dir / "log.key")
+    keeper = log.LogKeeper(database, log_key)
     gc.set_threshold(50_000, 20, 100)  # records come by the thousand; a fifth of ingest was GC
 
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         intake.start()
+        keeper.start()
         yield
         intake.stop()
+        keeper.stop()
         database.close()
 
     app = FastAPI(
@@ -96,8 +101,9 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.known_tokens = KnownTokens()
     app.state.token_issuers = TokenIssuers(load_issuers(settings.issuers_file))
     app.state.intake = intake
+    app.state.log_key = log_key
     add_error_handlers(app)
     app.add_middleware(DrainMiddleware, limit_bytes=settings.max_request_bytes)
-    for module in (health, documents, lineage, search, descriptions, tokens):
+    for module in (health, documents, lineage, search, descriptions, log, tokens):
         app.include_router(module.router)
     return app

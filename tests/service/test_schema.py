@@ -11,13 +11,14 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.orm import Session
 from sqlalchemy.types import TypeEngine
 
-from provmanager.store import access, tables
+from provmanager.store import access, log, tables
 from provmanager.store.database import Database
 
 ROOT = Path(__file__).resolve().parents[2]
 MAPPING = ROOT / "docs" / "ivoa-mapping.md"
 
-TABLES = {table.name for table in (*tables.metadata.tables.values(), access.access_token)}
+assert access.metadata is log.metadata is tables.metadata  # each brings tables of its own
+TABLES = {table.name for table in tables.metadata.tables.values()}
 MIGRATION = "migration"  # the migrator makes it before there are tables
 VIEWS = {"was_generated_by", "parameter", "config_file"}
 

@@ -1,0 +1,224 @@
+"""`prod-verify`: whether files, documents and the log are what the record says."""
+
+import json
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from provmanager.errors import UsageError
+
+from ._cli import Output, ProdCommand, ServerOptions, connect, output_options, server_options
+
+if TYPE_CHECKING:
+    from provmanager.client import ProvClient
+    from provmanager.client.verification import Finding, KeptCheckpoint, Progress
+
+_EPILOG = """\b
+Exit codes: 0 all as recorded, 1 failed, 2 wrong use, 3 nothing to check was found,
+4 not allowed, 5 something differs, 6 some could not be checked, 75 the server is away,
+130 interrupted.
+
+\b
+Environment: PROV_SERVER_URL, PROV_TOKEN or PROV_TOKEN_FILE, NO_COLOR.
+"""
+_MARKS = {"ok": "ok", "differs": "DIFFERS", "missing": "missing", "unknown": "unknown"}
+_COLOURS = {"ok": "green", "differs": "red", "missing": "yellow", "unknown": "yellow"}
+
+
+def _moved(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> list[tuple[str, str]]:
+    """Return pairs of prefixes from ``FROM=TO``."""
+    pairs = [(before, after) for before, _, after in (value.partition("=") for value in values)]
+    if not all(before and after for before, after in pairs):
+        raise click.BadParameter("expected FROM=TO, such as lfn:/vo/=/data/vo/")
+    return pairs
+
+
+@click.command(cls=ProdCommand, epilog=_EPILOG)
+@click.argument("targets", nargs=-1, metavar="[FILE|PRODUCT]…")
+@click.option("--all", "everything", is_flag=True, help="Check the log and every document.")
+@click.option(
+    "--upstream", is_flag=True, help="With each PRODUCT, check all that it came from too."
+)
+@click.option(
+    "--checkpoint",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Check that the log continues the one of this file, and keep its checkpoint of now there.",
+)
+@click.option(
+    "--map",
+    "moved",
+    multiple=True,
+    callback=_moved,
+    metavar="FROM=TO",
+    help="Where a location begins with FROM, its file lies under TO here; repeatable.",
+)
+@click.option(
+    "--threads",
+    type=click.IntRange(1, 64),
+    default=4,
+    show_default=True,
+    help="Hash so many at once.",
+)
+@server_options
+@output_options
+@click.version_option(package_name="provmanager", prog_name="prod-verify")
+def main(
+    targets: tuple[str, ...],
+    everything: bool,
+    upstream: bool,
+    checkpoint: Path | None,
+    moved: list[tuple[str, str]],
+    threads: int,
+    server: ServerOptions,
+    output: Output,
+) -> None:
+    """Check files against recorded digests, documents against the log, the log against its past.
+
+    \b
+    Examples:
+      prod-verify *.fits                        are these the recorded bytes?
+      prod-verify QT90_ECL.fits --upstream      and all that it came from?
+      prod-verify lfn:/vo/run1.h5 --map lfn:/vo/=/data/vo/
+      prod-verify --all --checkpoint ~/provenance.checkpoint
+
+    A FILE that lies here is hashed and looked up by its content, else by its place. For a PRODUCT
+    (a UUID, location, product id, …) its file is looked for at its recorded places, and the
+    documents that told of it are proved to be in the log.
+
+    Every accepted document is a leaf of an append-only Merkle tree (RFC 9162). A checkpoint that
+    you keep makes it impossible to change, take out or reorder anything before it unseen, also for
+    those who run the server.
+    """
+    if not targets and not everything and checkpoint is None:
+        raise UsageError("nothing to check: name files or products, or say --all")
+    with connect(server) as client:
+        job = _Job(client, output, moved, threads)
+        findings = list(job.check(targets, upstream=upstream, everything=everything))
+        if everything or checkpoint is not None:
+            findings += job.log(checkpoint)
+    _tell(findings, output)
+
+
+class _Job:
+    """What to check with, and how to tell how far it is."""
+
+    def __init__(
+        self, client: "ProvClient", output: Output, moved: list[tuple[str, str]], n_threads: int
+    ) -> None:
+        self._client = client
+        self._output = output
+        self._moved = moved
+        self._n_threads = n_threads
+        self._shows = not output.is_quiet and sys.stderr.isatty()
+
+    def check(
+        self, targets: tuple[str, ...], *, upstream: bool, everything: bool
+    ) -> Iterator["Finding"]:
+        """Check what was named, and every document if all is wanted."""
+        from provmanager.client import verification as v
+
+        files = [Path(t) for t in targets if Path(t).is_file()]
+        yield from v.verify_files(
+            self._client, files, n_threads=self._n_threads, progress=self._progress("files")
+        )
+        named = [t for t in targets if upstream or not Path(t).is_file()]
+        for entity_id in (ids := self._entities(named, upstream=upstream)):
+            yield from v.verify_product_documents(self._client, self._client.entity(entity_id))
+        yield from v.verify_products(
+            self._client,
+            ids,
+            moved=self._moved,
+            n_threads=self._n_threads,
+            progress=self._progress("products"),
+        )
+        if everything:
+            yield from v.verify_documents(self._client, progress=self._progress("documents"))
+
+    def log(self, path: Path | None) -> list["Finding"]:
+        """Check the log, from the checkpoint kept at `path` on; keep the new one if all is well."""
+        from provmanager.client import verification as v
+
+        kept = _read_checkpoint(path) if path is not None and path.exists() else None
+        findings, now = v.verify_log(self._client, kept, progress=self._progress("leaves"))
+        if path is not None and now is not None and all(f.outcome == "ok" for f in findings):
+            partial = path.with_name(path.name + ".partial")
+            partial.write_text(json.dumps({"note": now.note, "key": now.key}) + "\n")
+            partial.replace(path)
+        return findings
+
+    def _entities(self, named: list[str], *, upstream: bool) -> list[str]:
+        from .trace import find_product
+
+        ids: dict[str, None] = {}
+        for target in named:
+            found, _ = find_product(self._client, target, read_files=True)
+            if upstream or found["kind"] != "entity":
+                lineage = self._client.lineage(found["id"])
+                ids |= dict.fromkeys(str(e["id"]) for e in lineage["entities"])
+            else:
+                ids[found["id"]] = None
+        return list(ids)
+
+    def _progress(self, what: str) -> "Progress | None":
+        if not self._shows:
+            return None
+
+        def show(done: int, total: int) -> None:
+            if total > 20 and (done % 20 == 0 or done == total):
+                click.echo(f"\r{done} of {total} {what}", err=True, nl=done == total)
+
+        return show
+
+
+def _read_checkpoint(path: Path) -> "KeptCheckpoint":
+    from provmanager.client.verification import KeptCheckpoint
+
+    try:
+        said = json.loads(path.read_text())
+        return KeptCheckpoint(str(said["note"]), str(said["key"]))
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UsageError(
+            f"{path} holds no checkpoint ({error}); expected what prod-verify --checkpoint wrote"
+        ) from error
+
+
+def _tell(findings: list["Finding"], output: Output) -> None:
+    counts: Counter[str] = Counter(f.outcome for f in findings)
+    if output.as_json:
+        output.json(
+            {
+                "counts": dict(counts),
+                "findings": [
+                    {"kind": f.kind, "what": f.what, "outcome": f.outcome, "message": f.message}
+                    for f in findings
+                ],
+            }
+        )
+    else:
+        for f in findings:
+            mark = click.style(f"{_MARKS[f.outcome]:8}", fg=_COLOURS[f.outcome])
+            output.data(f"{mark} {f.what}  {f.message}")
+    parts = (f"{counts[o]} {text}" for o, text in _WORDS.items() if counts[o])
+    output.note(", ".join(parts) or "nothing to check was found")
+    click.get_current_context().exit(_exit_code(counts))
+
+
+_WORDS = {
+    "ok": "as recorded",
+    "differs": "differ",
+    "missing": "not here",
+    "unknown": "not known to the record",
+}
+
+
+def _exit_code(counts: Counter[str]) -> int:
+    if counts["differs"]:
+        return 5
+    if not counts["ok"]:
+        return 3
+    return 6 if counts["missing"] or counts["unknown"] else 0

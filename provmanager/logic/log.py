@@ -1,0 +1,280 @@
+"""The log: each accepted document a leaf of a Merkle tree, whose checkpoints are signed.
+
+A document is appended some seconds after it was recorded, by whoever asks for a checkpoint or by
+the server in the background: recording does not wait for it.
+"""
+
+import logging
+import os
+from datetime import datetime
+from pathlib import Path
+from typing import NamedTuple
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    load_pem_private_key,
+)
+from sqlalchemy.orm import Session
+
+from provmanager.errors import DifferenceError, DocumentError, NotFoundError, UsageError
+from provmanager.formats.checkpoint import Checkpoint, parse, sign, verifier_key, verify
+from provmanager.ids import canonical_json, sha256_hex
+from provmanager.model.merkle import Tree, leaf_hash
+from provmanager.store import log as store
+from provmanager.store.log import LoggedDocument
+
+logger = logging.getLogger(__name__)
+
+SigningKey = Ed25519PrivateKey
+MAX_PAGE = 1000
+
+
+class SignedCheckpoint(NamedTuple):
+    """A checkpoint as it was signed, and the key to check it by."""
+
+    note: str
+    key: str
+    checkpoint: Checkpoint
+
+
+class Entry(NamedTuple):
+    """A leaf and its entry, from which the hash follows."""
+
+    leaf_index: int
+    leaf_hash: bytes
+    entry: bytes
+
+
+class Problem(NamedTuple):
+    """Something that is not as the log says."""
+
+    leaf: int
+    """The place in the log."""
+    document: str | None
+    """SHA-256 of the document, as its row says."""
+    kind: str
+    """``content``, ``row``, ``leaf`` or ``root``."""
+    message: str
+
+
+class CheckedLeaves(NamedTuple):
+    """What came of looking at leaves."""
+
+    n_checked: int
+    next: int
+    """Where to go on."""
+    size: int
+    """Size of the log."""
+    problems: list[Problem]
+
+
+def load_key(path: Path) -> Ed25519PrivateKey:
+    """Return the log's signing key, made at the first use (PEM, mode 0600).
+
+    Raises
+    ------
+    UsageError
+        The file holds something else or cannot be read.
+    """
+    try:
+        if not path.exists():
+            made = Ed25519PrivateKey.generate()
+            pem = made.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(pem)
+            return made
+        key = load_pem_private_key(path.read_bytes(), None)
+    except FileExistsError:  # another server of this folder made it just now
+        return load_key(path)
+    except (OSError, ValueError, TypeError) as error:
+        raise UsageError(f"the log's key {path} cannot be used: {error}") from error
+    if not isinstance(key, Ed25519PrivateKey):
+        raise UsageError(f"the log's key {path} is of another kind; expected Ed25519")
+    return key
+
+
+def entry_of(document: LoggedDocument) -> bytes:
+    """Return the entry of a document's leaf: what the log vouches for, as canonical JSON."""
+    return canonical_json(
+        {
+            "sha256": document.sha256,
+            "stored_sha256": document.stored_sha256,
+            "format": document.format,
+            "size_bytes": document.size_bytes,
+            "received_at": document.received_at.isoformat(),
+            "received_from": document.received_from,
+        }
+    )
+
+
+def publish(session: Session, key: Ed25519PrivateKey, *, now: datetime) -> SignedCheckpoint | None:
+    """Append what is not in the log yet and return a checkpoint of all; None if it is empty.
+
+    The last checkpoint stands where nothing came since; otherwise there is a new one, which
+    `check` proves to begin with those before.
+
+    Raises
+    ------
+    DifferenceError
+        Leaves are gone that were there: nothing is appended to such a log.
+    """
+    store.lock(session)
+    size, n_leaves = store.count_leaves(session)
+    last = store.checkpoints(session, limit=1)
+    if n_leaves != size or (last and last[0].size > size):
+        raise DifferenceError(
+            f"the log has {n_leaves} leaves, the last of them at {size - 1}"
+            + (f", and a checkpoint of {last[0].size} documents was signed" if last else "")
+            + ": leaves were taken out; prod-verify --all says more"
+        )
+    size = store.append_documents(session, size, lambda d: leaf_hash(entry_of(d)))
+    if not size:
+        return None
+    name = store.origin(session)
+    public = verifier_key(name, key.public_key().public_bytes_raw())
+    if last and last[0].size == size:
+        return SignedCheckpoint(last[0].note, public, parse(last[0].note))
+    checkpoint = Checkpoint(name, size, _tree(session, size).root())
+    note = sign(checkpoint, key)
+    store.insert_checkpoint(session, size=size, root=checkpoint.root, note=note, made_at=now)
+    return SignedCheckpoint(note, public, checkpoint)
+
+
+def publish_new(session: Session, key: Ed25519PrivateKey, *, now: datetime) -> None:
+    """Do as `publish` where documents wait for it."""
+    if store.count_waiting(session):
+        publish(session, key, now=now)
+
+
+def entries(session: Session, first: int, limit: int) -> list[Entry]:
+    """Return leaves from `first` on, in order."""
+    found = store.leaves(session, first, min(limit, MAX_PAGE))
+    return [Entry(leaf.leaf_index, leaf.leaf_hash, entry_of(leaf.document)) for leaf in found]
+
+
+def inclusion(session: Session, document_sha256: str, size: int) -> tuple[Entry, list[bytes]]:
+    """Return the leaf of a document and the proof that the tree of `size` holds it.
+
+    Raises
+    ------
+    NotFoundError
+        The document is not known, or not in the log of that size.
+    """
+    index = store.find_leaf(session, document_sha256)
+    if index is None or index >= size:
+        raise NotFoundError(
+            f"the log has no document {document_sha256} among its first {size}: one that was just "
+            "recorded is in the next checkpoint"
+        )
+    proof = _tree(session, size).inclusion_proof(index)
+    return entries(session, index, 1)[0], proof
+
+
+def consistency(session: Session, first: int, second: int) -> list[bytes]:
+    """Return the proof that the log at size `second` begins with that at size `first`.
+
+    Raises
+    ------
+    NotFoundError
+        The log is not that long.
+    """
+    if not 0 <= first <= second:
+        raise UsageError(f"a log of {second} documents cannot begin with one of {first}")
+    return _tree(session, second).consistency_proof(first)
+
+
+def check_leaves(session: Session, first: int, limit: int) -> CheckedLeaves:
+    """Check the documents of up to `limit` leaves from `first`.
+
+    The stored bytes are held against the digest in the row, the row against the leaf.
+    """
+    leaves = store.leaves(session, first, min(limit, MAX_PAGE), with_content=True)
+    problems: list[Problem] = []
+    expected = first
+    for leaf in leaves:
+        if leaf.leaf_index != expected:
+            problems.append(_gap(expected))
+        expected = leaf.leaf_index + 1
+        wrong = _content_problem(leaf)
+        if wrong:
+            problems.append(Problem(leaf.leaf_index, leaf.document.sha256, "content", wrong))
+        found = leaf_hash(entry_of(leaf.document))
+        if found != leaf.leaf_hash:
+            message = (
+                f"the row document_id {leaf.document.document_id} or its leaf was changed: the row "
+                f"gives the leaf hash {found.hex()}, the log has {leaf.leaf_hash.hex()}"
+            )
+            problems.append(Problem(leaf.leaf_index, leaf.document.sha256, "row", message))
+    return CheckedLeaves(len(leaves), expected, store.count_leaves(session)[0], problems)
+
+
+def _content_problem(leaf: store.Leaf) -> str:
+    """Return what is wrong with the stored bytes of a leaf's document, or nothing."""
+    document, content = leaf.document, leaf.content
+    if content is None:
+        wrong = "its stored bytes cannot be decompressed"
+    elif sha256_hex(content) != document.stored_sha256:
+        wrong = f"its stored bytes have the SHA-256 {sha256_hex(content)}"
+    elif len(content) != document.size_bytes:
+        wrong = f"its stored bytes are {len(content)}"
+    else:
+        return ""
+    return f"{wrong}; recorded: {document.stored_sha256}, {document.size_bytes} bytes"
+
+
+def _gap(index: int) -> Problem:
+    return Problem(index, None, "leaf", f"the log has no leaf {index}: it was taken out")
+
+
+def check_checkpoints(session: Session, key: Ed25519PrivateKey) -> tuple[int, list[Problem]]:
+    """Hold every checkpoint that was made against the leaves, by signature and root.
+
+    Returns how many there are, and what is wrong.
+    """
+    made = store.checkpoints(session, limit=100_000)
+    size, _ = store.count_leaves(session)
+    problems = [
+        Problem(
+            size, None, "root", f"a checkpoint of {row[0]} documents was signed: leaves are gone"
+        )
+        for row in made
+        if row[0] > size
+    ]
+    hashes = store.leaf_hashes(session, size)
+    if [index for index, _ in hashes] != list(range(size)):
+        gap = next(i for i, (index, _) in enumerate([*hashes, (-1, b"")]) if index != i)
+        return len(made), [*problems, _gap(gap)]
+    tree = Tree([h for _, h in hashes])
+    name = store.origin(session)
+    public = verifier_key(name, key.public_key().public_bytes_raw())
+    for row in made:
+        try:
+            checkpoint = verify(row.note, public)
+        except (DifferenceError, DocumentError) as error:
+            problems.append(Problem(row.size, None, "root", str(error)))
+            continue
+        if (checkpoint.size, checkpoint.root) != (row[0], bytes(row[1])):
+            message = (
+                f"the checkpoint's row says {row[0]} and {bytes(row[1]).hex()}, its note differs"
+            )
+            problems.append(Problem(row[0], None, "root", message))
+        if checkpoint.size > size:
+            continue
+        if checkpoint.root != tree.root(checkpoint.size):
+            message = (
+                f"the checkpoint of {checkpoint.size} documents has the root "
+                f"{checkpoint.root.hex()}, the leaves give {tree.root(checkpoint.size).hex()}"
+            )
+            problems.append(Problem(checkpoint.size, None, "root", message))
+    return len(made), problems
+
+
+def _tree(session: Session, size: int) -> Tree:
+    hashes = store.leaf_hashes(session, size)
+    if len(hashes) < size:
+        raise NotFoundError(f"the log has {len(hashes)} documents, not {size}")
+    return Tree([h for _, h in hashes])
