@@ -71,12 +71,12 @@ def create_app(settings: Settings) -> FastAPI:
         max_document_bytes=settings.max_document_bytes,
     )
     intake = Intake(database, policy)
-    log_key = load_key(settings.state_dir / "log.key")
-    keeper = log.LogKeeper(database, log_key)
     gc.set_threshold(50_000, 20, 100)  # records come by the thousand; a fifth of ingest was GC
 
     @contextlib.asynccontextmanager
-    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        app.state.log_key = load_key(settings.state_dir / "log.key")
+        keeper = log.LogKeeper(database, app.state.log_key)
         intake.start()
         keeper.start()
         yield
@@ -101,7 +101,6 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.known_tokens = KnownTokens()
     app.state.token_issuers = TokenIssuers(load_issuers(settings.issuers_file))
     app.state.intake = intake
-    app.state.log_key = log_key
     add_error_handlers(app)
     app.add_middleware(DrainMiddleware, limit_bytes=settings.max_request_bytes)
     for module in (health, documents, lineage, search, descriptions, log, tokens):
