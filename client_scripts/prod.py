@@ -14,6 +14,7 @@ COMMANDS = {
     "server": ("server", "Start the provenance server."),
     "status": ("status", "Show the runs of pipelines, and what became of their steps."),
     "submit": ("submit", "Run a pipeline or a CWL workflow, and record it."),
+    "testbed": ("testbed", "A DiracX on this machine, to try grid submission."),
     "token": ("token", "Make, list and revoke access tokens."),
     "trace": ("trace", "Show what a product came from, or what came of it."),
     "verify": ("verify", "Check files, documents and the log against the record."),
