@@ -1,13 +1,177 @@
-"""What `prod-submit` and `prod-status` share: names of runs and pipelines to complete."""
+"""Runs as the record has them and as this machine knows them; names to complete."""
 
-from typing import TYPE_CHECKING
+import socket
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote, urlsplit
 
 import click
+
+from provmanager.errors import (
+    AuthenticationError,
+    AuthorisationError,
+    NotFoundError,
+    ProvError,
+    UnavailableError,
+)
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
+    from jobs.engines import Product, RunState, RunStatus, StepState, StepStatus
+    from provmanager.client import ProvClient, RunMessage, RunProduct, RunStep
+
 ENGINES = ("local",)
+
+Rows = list[dict[str, Any]]  # Any: JSON
+
+_NO_ANSWER = (UnavailableError, AuthenticationError, AuthorisationError)
+
+
+def find_run(run: str, client: "ProvClient | None") -> "tuple[RunStatus, str | None]":
+    """Return a run as the server has it, else as its directory says; and why the server does not.
+
+    Where both know it, that one stands which says that it ended: a record may be on its way, and
+    a process that was killed cannot say so.
+
+    Raises
+    ------
+    NotFoundError, AmbiguousError
+        Nobody knows such a run, or several.
+    """
+    from jobs.engines import make_engine
+
+    recorded: RunStatus | None = None
+    missing: ProvError | None = None
+    if client is not None and "/" not in run:
+        try:
+            recorded = recorded_run(client, run)
+        except (NotFoundError, *_NO_ANSWER) as error:
+            missing = error
+    if recorded is not None and recorded.is_final:
+        return recorded, None
+    try:
+        own = make_engine("local").status(recorded.id if recorded else run)
+    except NotFoundError:
+        if recorded is not None:
+            return recorded, None
+        raise missing or NotFoundError(f"there is no run {run!r}; see prod-status") from None
+    if recorded is not None and not own.is_final:
+        return recorded, None
+    return own, missing.message if isinstance(missing, _NO_ANSWER) else None
+
+
+def list_runs(client: "ProvClient", limit: int) -> "tuple[Rows, str | None]":
+    """Return the newest runs of the server and this machine; and why the server tells none."""
+    from jobs.engines import make_engine
+
+    rows: Rows = []
+    problem = None
+    try:
+        for item in client.runs(limit=limit)["items"]:
+            rows.append({**item, "state": _state(item["status"]), "is_recorded": True})
+    except _NO_ANSWER as error:
+        problem = error.message
+    known = {row["id"]: row for row in rows}
+    host = socket.gethostname()
+    for run in make_engine("local").runs():
+        if run.id not in known:
+            known[run.id] = {
+                "id": run.id, "name": run.name, "state": run.state, "exit_code": run.exit_code,
+                "started_at": run.started_at, "ended_at": run.ended_at, "host": host,
+                "is_recorded": False,
+            }  # fmt: skip
+        elif run.is_final and known[run.id]["state"] == "running":
+            known[run.id] |= {"state": run.state, "ended_at": run.ended_at}
+    rows = sorted(known.values(), key=lambda row: row["started_at"] or "", reverse=True)
+    return rows[:limit], problem
+
+
+def recorded_run(client: "ProvClient", start: str) -> "RunStatus":
+    """Return a run as the server has it."""
+    from jobs.engines import RunStatus, StepStatus
+
+    found = client.run(start)
+    state = _state(found["status"])
+    steps = [_step(step) for step in found["steps"]]
+    begun = {(step.name or "").partition("/")[0] for step in steps}
+    planned = found["planned"]
+    never: StepState = "skipped" if state == "completed" else "not-run"
+    if state == "running":
+        never = "waiting"
+    if not found["resumes"]:  # else they may have been taken from the run before
+        steps += [StepStatus(name=name, state=never) for name in planned if name not in begun]
+    order = {name: i for i, name in enumerate(planned)}
+    steps.sort(key=lambda s: (order.get(s.name.partition("/")[0], len(order)), s.name, s.index))
+    return RunStatus(
+        id=found["id"],
+        name=found["name"] or "",
+        engine=found["engine"] or "",
+        state=state,
+        directory=found["directory"],
+        started_at=found["started_at"],
+        ended_at=found["ended_at"],
+        exit_code=found["exit_code"],
+        reason="; ".join(_said(found["messages"])) or None,
+        steps=tuple(steps),
+        products=_products(found["products"]),
+        notes=tuple(m["text"] for m in found["messages"] if m["level"] == "warning"),
+    )
+
+
+def _step(step: "RunStep") -> "StepStatus":
+    from jobs.engines import StepStatus
+
+    state = _state(step["status"])
+    reason = None
+    if state in ("error", "interrupted"):
+        said = [m["text"] for m in step["messages"] if m["code"] == "signal"]
+        reason = "\n".join([f"exit code {step['exit_code']}", *said, *_said(step["messages"])[-2:]])
+    return StepStatus(
+        name=step["name"] or "",
+        index=tuple(step["scatter_index"]),
+        activity=step["id"],
+        state=state,
+        started_at=step["started_at"],
+        ended_at=step["ended_at"],
+        exit_code=step["exit_code"],
+        reason=reason,
+        products=_products(step["products"]),
+    )
+
+
+def _state(status: str) -> "RunState":
+    states: Mapping[str, RunState] = {
+        "completed": "completed", "error": "error", "running": "running",
+    }  # fmt: skip
+    return states.get(status, "interrupted")
+
+
+def _said(messages: "Iterable[RunMessage]") -> list[str]:
+    return [message["text"] for message in messages if message["level"] == "error"]
+
+
+def _products(products: "Iterable[RunProduct]") -> "tuple[Product, ...]":
+    from jobs.engines import Product
+
+    return tuple(
+        Product(
+            name=product["name"] or "",
+            path=_path(product["location"]),
+            role=product["role"],
+            sha256=product["sha256"],
+            size_bytes=product["size_bytes"],
+        )
+        for product in products
+    )
+
+
+def _path(location: str | None) -> str:
+    """Return a place as a path, where it is one of this machine."""
+    parts = urlsplit(location or "")
+    is_here = (parts.hostname or "") in ("", socket.gethostname().lower())
+    return unquote(parts.path) if parts.scheme == "file" and is_here else location or ""
 
 
 def complete_pipeline(
@@ -30,8 +194,11 @@ def complete_run(
 
     from jobs.engines import make_engine
 
+    found = []
+    with suppress(ProvError):
+        found = make_engine("local").runs()
     return [
         CompletionItem(run.id, help=f"{run.name} {run.state}")
-        for run in make_engine("local").runs()
+        for run in found
         if run.id.startswith(incomplete)
     ]

@@ -4,8 +4,8 @@ from dataclasses import asdict
 
 import click
 
-from ._cli import Output, ProdCommand, ServerOptions, output_options, server_options
-from ._runs import complete_run
+from ._cli import Output, ProdCommand, ServerOptions, connect, output_options, server_options
+from ._runs import complete_run, find_run, list_runs
 
 _EPILOG = """\b
 Exit codes: 0 completed (or a list), 1 failed, 3 no such run, 6 some steps failed, 8 still running,
@@ -16,51 +16,78 @@ Environment: PROV_STATE_DIR, PROV_SERVER_URL, PROV_TOKEN or PROV_TOKEN_FILE, NO_
 """
 
 STILL_RUNNING = 8
+_TIMEOUT_S = 20.0
 
 
 @click.command(cls=ProdCommand, epilog=_EPILOG)
 @click.argument("run", required=False, shell_complete=complete_run)
 @click.option("-f", "--follow", "is_followed", is_flag=True, help="Show it until its end.")
+@click.option(
+    "--limit",
+    type=click.IntRange(min=1, max=1000),
+    default=20,
+    show_default=True,
+    help="List at most so many runs.",
+)
 @server_options
 @output_options
 @click.version_option(package_name="provmanager", prog_name="prod-status")
-def main(run: str | None, is_followed: bool, server: ServerOptions, output: Output) -> None:
+def main(
+    run: str | None, is_followed: bool, limit: int, server: ServerOptions, output: Output
+) -> None:
     """Show the runs, the newest first; or the steps of RUN, what they made and what failed.
 
     \b
     Examples:
       prod-status
+      prod-status 3f2a
       prod-status 3f2a --follow
       prod-status 3f2a --json
 
-    RUN is the id of a run, or the beginning of it, or its folder.
+    RUN is the id of a run, or the beginning of it, or its folder. The server's record is asked;
+    where no server answers, the directories of the runs of this machine.
     """
-    from jobs.engines import make_engine
-
-    from .rendering.runs import follow, run_columns, run_lines
-    from .rendering.table import write_table
-    from .rendering.text import look_of
-
-    engine = make_engine("local")
-    look = look_of(verbose=output.is_verbose)
-    if run is None:
-        found = [asdict(one) for one in engine.runs()]
-        if output.as_json:
-            output.json(found)
+    with connect(server, retries=0, timeout_s=_TIMEOUT_S) as client:
+        if run is None:
+            rows, problem = list_runs(client, limit)
+            _list(rows, problem, output)
             return
-        for line in write_table(found, run_columns(), "aligned", look):
-            output.data(line)
-        return
-    status = engine.status(run)
-    if is_followed and not status.is_final:
-        status = follow(lambda: engine.status(run), is_quiet=output.is_quiet)
+        status, problem = find_run(run, client)
+        if problem:
+            output.note(f"from the directory of the run, as no server tells of it: {problem}")
+        if is_followed and not status.is_final:
+            from .rendering.runs import follow
+
+            run_id = status.id
+            source = None if problem else client
+            status = follow(lambda: find_run(run_id, source)[0], is_quiet=output.is_quiet)
     if output.as_json:
         output.json(asdict(status))
     else:
-        for line in run_lines(status, look):
+        from .rendering.runs import run_lines
+        from .rendering.text import look_of
+
+        for line in run_lines(status, look_of(verbose=output.is_verbose)):
             output.data(line)
     code = (status.exit_code or 0) if status.is_final else STILL_RUNNING
     click.get_current_context().exit(code)
+
+
+def _list(rows: list[dict[str, object]], problem: str | None, output: Output) -> None:
+    import sys
+
+    if problem:
+        output.note(f"only the runs of this machine, as no server tells of others: {problem}")
+    if output.as_json:
+        output.json(rows)
+        return
+    from .rendering.runs import run_columns
+    from .rendering.table import write_table
+    from .rendering.text import look_of
+
+    style = "aligned" if sys.stdout.isatty() else "tsv"
+    for line in write_table(rows, run_columns(), style, look_of(verbose=output.is_verbose)):  # type: ignore[arg-type]
+        output.data(line)
 
 
 if __name__ == "__main__":

@@ -46,6 +46,7 @@ class Port:
     doc: str | None = None
     default: Any = None
     is_required: bool = True
+    format: str | None = None
 
     @property
     def shown_type(self) -> str:
@@ -242,6 +243,7 @@ def _port(port: Mapping[str, Any]) -> Port:  # Any: a CWL document
         doc=_text(port.get("doc") or port.get("label")),
         default=json.loads(json.dumps(port.get("default"))),
         is_required=not is_optional and port.get("default") is None,
+        format=port["format"] if isinstance(port.get("format"), str) else None,
     )
 
 

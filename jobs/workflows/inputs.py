@@ -127,6 +127,8 @@ def _set(workflow: Workflow, settings: Sequence[str]) -> JSONDict:
             raise UsageError(f"--set {setting}: expected NAME=VALUE")
         _check_names(workflow, {name: text}, "--set")
         value = _typed(text, ports[name].type, name)
+        if isinstance(value, dict) and value.get("class") == "File" and ports[name].format:
+            value["format"] = ports[name].format  # who names a file for an input says so
         if isinstance(value, list) and isinstance(found.get(name), list):
             value = found[name] + value
         found[name] = value

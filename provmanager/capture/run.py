@@ -258,11 +258,7 @@ class Run:
             if exit_code < 0:
                 self.message(f"ended by {signal.Signals(-exit_code).name}", code="signal")
             if usage is not None:
-                self._measured = {
-                    "cpu_user_s": round(usage.ru_utime, 6),
-                    "cpu_system_s": round(usage.ru_stime, 6),
-                    "max_rss_bytes": usage.ru_maxrss * _RSS_UNIT_BYTES,
-                }
+                self._measured = _measured(usage)
 
     def environ(self) -> dict[str, str]:
         """Return the environment for a child process whose activities are to be part of this."""
@@ -470,6 +466,14 @@ def _usage(*, is_command: bool) -> tuple[float, float, int]:
 
     usage = resource.getrusage(resource.RUSAGE_CHILDREN if is_command else resource.RUSAGE_SELF)
     return usage.ru_utime, usage.ru_stime, usage.ru_maxrss * _RSS_UNIT_BYTES
+
+
+def _measured(usage: "struct_rusage") -> JSONDict:
+    """Return what a process took; its memory only above ours, which it begins with as our fork."""
+    _, _, ours_bytes = _usage(is_command=False)
+    rss_bytes = usage.ru_maxrss * _RSS_UNIT_BYTES
+    found = {"cpu_user_s": round(usage.ru_utime, 6), "cpu_system_s": round(usage.ru_stime, 6)}
+    return found | ({"max_rss_bytes": rss_bytes} if rss_bytes > ours_bytes else {})
 
 
 def _read_configuration(path: str) -> Mapping[str, Any]:  # Any: parameters are free-form

@@ -12,10 +12,15 @@ from .wire import (
     ProductItem,
     Receipt,
     Resolved,
+    RunListItem,
+    RunMessage,
+    RunProduct,
+    RunStep,
     SearchPage,
     Spooled,
     SummaryAnswer,
     TokenItem,
+    WorkflowRun,
 )
 
 __all__ = [
@@ -30,9 +35,14 @@ __all__ = [
     "ProvClient",
     "Receipt",
     "Resolved",
+    "RunListItem",
+    "RunMessage",
+    "RunProduct",
+    "RunStep",
     "SearchPage",
     "Spool",
     "Spooled",
     "SummaryAnswer",
     "TokenItem",
+    "WorkflowRun",
 ]

@@ -29,10 +29,12 @@ from .wire import (
     Receipt,
     Resolved,
     RoleName,
+    RunListItem,
     SearchPage,
     Spooled,
     SummaryAnswer,
     TokenItem,
+    WorkflowRun,
 )
 
 _BATCH_DOCUMENTS = 500
@@ -243,6 +245,17 @@ class ProvClient:
         """Find products that matching activities generated: filters as above, without ``host``."""
         answer = self._transport.json("GET", "/v1/search/products", query=filters)
         return cast(SearchPage[ProductItem], answer)
+
+    # --- runs of workflows
+
+    def runs(self, **filters: object) -> SearchPage[RunListItem]:
+        """List runs of workflows, the newest first: ``status``, ``limit``, ``cursor``."""
+        answer = self._transport.json("GET", "/v1/runs", query=filters)
+        return cast(SearchPage[RunListItem], answer)
+
+    def run(self, start: str) -> WorkflowRun:
+        """Return the run whose UUID begins so, with its steps and what they made."""
+        return cast(WorkflowRun, self._transport.json("GET", f"/v1/runs/{_part(start)}"))
 
     # --- descriptions
 

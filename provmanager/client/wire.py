@@ -285,6 +285,65 @@ class SearchPage(TypedDict, Generic[Item]):
     total: int
 
 
+class RunFields(TypedDict):
+    """What runs of workflows and their steps have in common."""
+
+    id: str
+    name: str | None
+    version: str | None
+    status: str
+    exit_code: int | None
+    started_at: str | None
+    ended_at: str | None
+    host: str | None
+    person: str | None
+
+
+class RunListItem(RunFields):
+    """A run in a list, with the number of its steps by status."""
+
+    steps: dict[str, int]
+
+
+class RunProduct(TypedDict):
+    """What a run or step made."""
+
+    id: str
+    name: str | None
+    location: str | None
+    role: str | None
+    sha256: str | None
+    size_bytes: int | None
+
+
+class RunMessage(TypedDict):
+    """A warning or error of a run or step."""
+
+    level: str
+    code: str | None
+    text: str
+
+
+class RunStep(RunFields):
+    """A step of a run."""
+
+    scatter_index: list[int]
+    products: list[RunProduct]
+    messages: list[RunMessage]
+
+
+class WorkflowRun(RunFields):
+    """A run with its steps."""
+
+    engine: str | None
+    directory: str | None
+    resumes: str | None
+    planned: list[str]
+    steps: list[RunStep]
+    products: list[RunProduct]
+    messages: list[RunMessage]
+
+
 DescriptionChange = TypedDict("DescriptionChange", {"field": str, "from": Any, "to": Any})
 
 

@@ -53,7 +53,7 @@ def find_activities(
     session: Session, wanted: ActivityFilter, *, limit: int = 100, cursor: str | None = None
 ) -> JSONDict:
     """Return one page of the activities that match, the newest first."""
-    offset = _offset(cursor)
+    offset = offset_of(cursor)
     total, rows = store.search_activities(
         session, wanted, limit=min(limit, MAX_PAGE), offset=offset
     )
@@ -70,7 +70,7 @@ def find_activities(
         }
         for row in rows
     ]
-    return _page(items, total, offset)
+    return page_of(items, total, offset)
 
 
 def find_products(
@@ -82,7 +82,7 @@ def find_products(
     cursor: str | None = None,
 ) -> JSONDict:
     """Return one page of the products of matching activities, the newest first."""
-    offset = _offset(cursor)
+    offset = offset_of(cursor)
     total, rows = store.search_products(
         session, wanted, product=product, limit=min(limit, MAX_PAGE), offset=offset
     )
@@ -99,7 +99,7 @@ def find_products(
         }
         for row in rows
     ]
-    return _page(items, total, offset)
+    return page_of(items, total, offset)
 
 
 def record_counts(session: Session) -> dict[str, int]:
@@ -107,7 +107,14 @@ def record_counts(session: Session) -> dict[str, int]:
     return dict(store.counts(session))
 
 
-def _offset(cursor: str | None) -> int:
+def offset_of(cursor: str | None) -> int:
+    """Return where the page begins that `cursor` names.
+
+    Raises
+    ------
+    UsageError
+        No page gave such a cursor.
+    """
     if cursor is None:
         return 0
     if not (cursor.isdecimal() and len(cursor) <= _LONGEST_CURSOR):
@@ -115,6 +122,7 @@ def _offset(cursor: str | None) -> int:
     return int(cursor)
 
 
-def _page(items: Sequence[JSONDict], total: int, offset: int) -> JSONDict:
+def page_of(items: Sequence[JSONDict], total: int, offset: int) -> JSONDict:
+    """Return a page: its items, how many there are in all, and the cursor of the next."""
     end = offset + len(items)
     return {"items": list(items), "total": total, "next": str(end) if end < total else None}

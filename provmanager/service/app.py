@@ -18,7 +18,7 @@ from provmanager.logic.mentions import LocationPolicy
 from provmanager.logic.redaction import load_policy
 from provmanager.store.database import open_database
 
-from . import descriptions, documents, health, lineage, log, search, tokens
+from . import descriptions, documents, health, lineage, log, search, tokens, workflow_runs
 from .errors import add_error_handlers
 from .intake import Intake
 from .issuers import TokenIssuers
@@ -103,6 +103,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.intake = intake
     add_error_handlers(app)
     app.add_middleware(DrainMiddleware, limit_bytes=settings.max_request_bytes)
-    for module in (health, documents, lineage, search, descriptions, log, tokens):
+    routed = (health, documents, lineage, search, workflow_runs, descriptions, log, tokens)
+    for module in routed:
         app.include_router(module.router)
     return app

@@ -301,6 +301,77 @@ class ProductPage(Wire):
     next: str | None
 
 
+class RunFields(Wire):
+    """What runs of workflows and their steps have in common."""
+
+    id: str
+    """UUID of its activity."""
+    name: str | None
+    version: str | None
+    status: str
+    exit_code: int | None
+    started_at: str | None
+    ended_at: str | None
+    host: str | None
+    person: str | None
+
+
+class RunListItem(RunFields):
+    """A run in a list."""
+
+    steps: dict[str, int]
+    """How many steps of each status; those that have not begun are not counted."""
+
+
+class RunPage(Wire):
+    """One page of runs."""
+
+    items: list[RunListItem]
+    total: int
+    next: str | None
+
+
+class RunProduct(Wire):
+    """What a run or step made."""
+
+    id: str
+    name: str | None
+    location: str | None
+    role: str | None
+    sha256: str | None
+    size_bytes: int | None
+
+
+class RunMessage(Wire):
+    """What was said of it: warnings, errors, the last lines of a log."""
+
+    level: str
+    code: str | None
+    text: str
+
+
+class RunStep(RunFields):
+    """A step of a run, or one of a scattered step."""
+
+    scatter_index: list[int]
+    products: list[RunProduct]
+    messages: list[RunMessage]
+
+
+class WorkflowRun(RunFields):
+    """A run with its steps."""
+
+    engine: str | None
+    directory: str | None
+    resumes: str | None
+    """UUID of the run that it took steps from."""
+    planned: list[str]
+    """Names of the workflow's steps; those without a step in `steps` have not begun."""
+    steps: list[RunStep]
+    products: list[RunProduct]
+    messages: list[RunMessage]
+
+
 class Change(BaseModel):
     """What a description changes in one field."""
 

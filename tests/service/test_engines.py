@@ -6,8 +6,11 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
+import cwltool
 import pytest
 
 from jobs.engines import ENGINES, Engine, RunRequest, RunStatus, make_engine
@@ -58,16 +61,22 @@ def wait_for(condition: Callable[[], object]) -> None:
         time.sleep(0.05)
 
 
-def submit(engine: Engine, document: Path, *settings: str, **options: object) -> str:
+def submit(
+    engine: Engine,
+    document: Path,
+    *settings: str,
+    config: Path | None = None,
+    **options: Any,
+) -> str:
     workflow = load_workflow(str(document))
     return engine.submit(
         RunRequest(
             workflow=workflow.location,
             name=workflow.name,
-            inputs=make_inputs(workflow, None, settings),
+            inputs=make_inputs(workflow, config, settings),
             steps=tuple(step.name for step in workflow.steps),
             command=("prod-submit", document.name),
-            **options,  # type: ignore[arg-type]
+            **options,
         )
     )
 
@@ -76,7 +85,7 @@ def submit(engine: Engine, document: Path, *settings: str, **options: object) ->
 def run(engine: Engine) -> Run:
     """Run a document of tests/data/cwl (or another) to its end."""
 
-    def to_end(document: str | Path, *settings: str, **options: object) -> RunStatus:
+    def to_end(document: str | Path, *settings: str, **options: Any) -> RunStatus:
         return wait(engine, submit(engine, CWL / document, *settings, **options))
 
     return to_end
@@ -183,14 +192,14 @@ def test_resuming_runs_only_what_is_missing(client: ProvClient, run: Run) -> Non
 
 def test_resuming_makes_again_what_was_tampered_with(run: Run) -> None:
     first = run("branches.cwl", "code=0")
-    slow = next(p for p in first.products if p.role == "slow")
+    slow = next(p for p in first.products if p.role == "s")
     Path(slow.path).chmod(0o644)
     Path(slow.path).write_text("forged\n")
     second = run("branches.cwl", "code=0", resume=first.id)
     reused = {step.name for step in second.steps if step.is_reused}
     assert reused == {"fails", "after", "late"}, second
     assert any("was changed" in note and slow.path in note for note in second.notes)
-    again = next(p for p in second.products if p.role == "slow")
+    again = next(p for p in second.products if p.role == "s")
     assert Path(again.path).read_text() == "slow\n"
 
 
@@ -214,3 +223,153 @@ def test_a_cancelled_run_closes_its_records(
         for pid in sleeping.stdout.split()
         if Path(f"/proc/{pid}/environ").exists()
     )
+
+
+def test_the_server_tells_of_a_run_while_it_goes_on(
+    client: ProvClient, engine: Engine, tmp_path: Path
+) -> None:
+    go = tmp_path / "go"
+    script = f"until test -e {go}; do sleep 0.05; done"
+    run = submit(engine, CWL / "shell.cwl", f"script={script}")
+    wait_for(lambda: client.runs(status="running", limit=1)["items"])
+    wait_for(lambda: client.run(run)["steps"])
+    found = client.run(run[:8])
+    assert (found["status"], found["name"], found["planned"]) == ("running", "shell", ["shell"])
+    assert [step["status"] for step in found["steps"]] == ["running"]
+    go.touch()
+    assert wait(engine, run).state == "completed"
+    found = client.run(run)
+    assert (found["status"], found["exit_code"]) == ("completed", 0)
+    assert [step["status"] for step in found["steps"]] == ["completed"]
+    listed = next(item for item in client.runs()["items"] if item["id"] == run)
+    assert listed["steps"] == {"completed": 1}
+
+
+def test_the_server_tells_what_failed_and_why(client: ProvClient, run: Run) -> None:
+    status = run("branches.cwl", "code=5")
+    found = client.run(status.id)
+    assert (found["status"], found["exit_code"], found["engine"]) == ("error", 6, status.engine)
+    failed = next(step for step in found["steps"] if step["name"] == "fails")
+    assert failed["exit_code"] == 5
+    assert "last reason" in failed["messages"][-1]["text"]
+    slow = next(step for step in found["steps"] if step["name"] == "slow")
+    assert [product["role"] for product in slow["products"]] == ["out"]
+    assert {product["role"] for product in found["products"]} == {"s", "l"}
+    assert "fails" in found["messages"][-1]["text"]
+
+
+def test_thirty_steps_side_by_side_are_thirty_activities(client: ProvClient, run: Run) -> None:
+    status = run("scatter.cwl", f"words={json.dumps([f'w{i}' for i in range(30)])}",
+                 max_parallel=30)  # fmt: skip
+    assert status.state == "completed", status
+    assert sorted(step.index for step in status.steps) == [(i,) for i in range(30)]
+    found = client.run(status.id)
+    assert {step["name"] for step in found["steps"]} == {"say"}
+    assert sorted(step["scatter_index"][0] for step in found["steps"]) == list(range(30))
+    for step in found["steps"]:
+        arguments = client.activity(step["id"])["command"]["arguments"]
+        assert arguments[-1] == f"w{step['scatter_index'][0]}"
+    spans = [(s.started_at or "", s.ended_at or "") for s in status.steps]
+    latest_start, first_end = max(s for s, _ in spans), min(e for _, e in spans)
+    assert len({s for s, e in spans if s < first_end}) > 2, (latest_start, first_end)
+
+
+def test_no_more_steps_run_at_a_time_than_asked_for(run: Run) -> None:
+    status = run("scatter.cwl", 'words=["a","b","c","d"]', max_parallel=1)
+    spans = sorted((s.started_at or "", s.ended_at or "") for s in status.steps)
+    assert all(end <= start for (_, end), (start, _) in pairwise(spans))
+
+
+def test_a_step_that_needs_more_than_the_machine_has_fails_alone(run: Run) -> None:
+    status = run("greedy.cwl")
+    assert states(status) == {"modest": "completed", "greedy": "error"}
+    assert status.exit_code == 6
+    greedy = next(step for step in status.steps if step.name == "greedy")
+    assert greedy.reason is not None
+    assert "100000 cores" in greedy.reason
+
+
+def test_a_command_that_is_not_there_is_said_so(run: Run, tmp_path: Path) -> None:
+    document = tmp_path / "absent.cwl"
+    document.write_text(
+        "cwlVersion: v1.2\nclass: CommandLineTool\nbaseCommand: no-such-command\n"
+        "inputs: {}\noutputs: {}\n"
+    )
+    status = run(document)
+    assert (status.state, status.exit_code) == ("error", 1)
+    (step,) = status.steps
+    assert step.exit_code == 127
+    assert step.reason is not None
+    assert "no-such-command" in step.reason
+
+
+def test_an_output_that_was_not_made_is_said_so(client: ProvClient, run: Run) -> None:
+    status = run("forgetful.cwl")
+    (step,) = status.steps
+    assert (step.state, step.exit_code) == ("error", 0)
+    assert step.reason is not None
+    assert "promised.txt" in step.reason
+    (part,) = client.activity(status.id)["parts"]
+    assert part["status"] == "error"
+
+
+def test_a_workflow_of_somebody_else_runs_as_it_is(client: ProvClient, run: Run) -> None:
+    """The revsort workflow that cwltool comes with (CWL user guide)."""
+    folder = Path(cwltool.__file__).parent / "tests" / "wf"
+    if not (folder / "revsort.cwl").is_file():
+        pytest.skip("this cwltool comes without its tests")
+    status = run(folder / "revsort.cwl", config=folder.parent / "wf" / "revsort-job.json")
+    assert status.state == "completed", status
+    (product,) = status.products
+    lines = (folder / "whale.txt").read_text().splitlines()
+    assert Path(product.path).read_text().splitlines() == sorted(
+        (line[::-1] for line in lines), reverse=True
+    )
+    assert {step["name"] for step in client.run(status.id)["steps"]} == {"rev", "sorted"}
+
+
+def test_while_no_server_answers_the_record_waits_on_disk(
+    client: ProvClient,
+    engine: Engine,
+    run: Run,
+    text: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    url, spool = os.environ["PROV_SERVER_URL"], tmp_path / "state" / "spool"
+    monkeypatch.setenv("PROV_SERVER_URL", "http://127.0.0.1:9")  # discard: nothing listens there
+    away = run("chain.cwl", f"text={text}")
+    assert away.state == "completed"
+    assert any("wait on disk" in note for note in away.notes)
+    assert list(spool.glob("*~*"))
+    monkeypatch.setenv("PROV_SERVER_URL", url)
+    run("shell.cwl", "script=true")  # the next run takes along what waits
+    assert not list(spool.glob("*~*"))
+    found = client.run(away.id)
+    assert found["status"] == "completed"
+    assert {step["name"] for step in found["steps"]} == {"shout", "count"}
+
+
+def test_a_run_whose_process_was_killed_is_not_taken_for_running(
+    client: ProvClient, engine: Engine, run: Run
+) -> None:
+    killed = submit(engine, CWL / "branches.cwl", "code=0", "seconds=20")
+    wait_for(
+        lambda: (
+            {"after": "completed", "slow": "running"}.items()
+            <= states(engine.status(killed)).items()
+        )
+    )
+    pid = json.loads((Path(engine.status(killed).directory or "") / "run.json").read_text())
+    os.kill(pid["starting_pid"], 9)
+    status = wait(engine, killed)
+    assert status.state == "interrupted"
+    assert states(status)["slow"] == "interrupted"
+    again = run("branches.cwl", "code=0", "seconds=0", resume=killed)
+    assert {step.name for step in again.steps if step.is_reused} == {"fails", "after"}
+    assert again.state == "completed"
+    found = client.run(killed)
+    assert found["status"] == "interrupted"
+    assert {s["name"]: s["status"] for s in found["steps"]} == {
+        "fails": "completed", "after": "completed", "slow": "interrupted",
+    }  # fmt: skip

@@ -91,6 +91,9 @@ def _recorded(
         record=directory.record_file,
         announce=True,
     )
+    if former is not None:
+        for path in former.unclosed(directory.record_file):
+            delivery.add(path)
     with recording as activity:
         delivery.wake()
         session = Session(directory, activity.id, delivery, former)

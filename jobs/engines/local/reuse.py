@@ -10,6 +10,7 @@ from cwltool.job import JobBase
 from cwltool.process import shortname
 
 from provmanager.capture.files import DigestMemory
+from provmanager.capture.writer import append_record
 from provmanager.errors import JSONDict, NotFoundError
 from provmanager.ids import clean_json, digest_of
 
@@ -79,6 +80,8 @@ class Former:
         self.ids: list[str] = []
         self._steps: dict[str, JSONDict] = {}
         self._runs: list[JSONDict] = []
+        self._running: dict[str, JSONDict] = {}
+        self._files: list[Path] = []
         seen: set[Path] = set()
         at: RunDirectory | None = directory
         while at is not None and at.path not in seen:
@@ -94,14 +97,29 @@ class Former:
         self.ids.append(info["id"])
         if not directory.record_file.is_file():
             raise NotFoundError(f"{directory.path} has no record ({directory.record_file.name})")
+        self._files.append(directory.record_file)
         for record in directory.records():
             if record.get("status") == "running":
+                self._running[str(record.get("id"))] = record
                 continue
+            self._running.pop(str(record.get("id")), None)
             if record.get("id") == info["id"]:
                 self._runs.append(record)
             key = record.get("attributes", {}).get("cwl", {}).get("key")
             if key and record.get("status") == "completed":
                 self._steps.setdefault(key, record)
+
+    def unclosed(self, target: Path) -> list[Path]:
+        """Close in `target` what a killed process left as running; return records to deliver again.
+
+        It may have been killed before the last of them were on their way.
+        """
+        note = {"level": "warning", "code": "killed",
+                "text": "the process of the run ended without a word"}  # fmt: skip
+        for record in self._running.values():
+            notes = [*record.get("messages", ()), note]
+            append_record(str(target), {**record, "status": "interrupted", "messages": notes})
+        return self._files if self._running else []
 
     def find(self, key: str | None, step: StepId, memory: DigestMemory) -> JSONDict | None:
         """Return the record of the same work, if all that it made is there as it was made."""

@@ -4,9 +4,9 @@ class: Workflow
 requirements: {StepInputExpressionRequirement: {}, InlineJavascriptRequirement: {}}
 inputs: {code: int, seconds: {type: float, default: 0.3}}
 outputs:
-  slow: {type: File?, outputSource: slow/out}
-  late: {type: File?, outputSource: late/out}
-  after: {type: File?, outputSource: after/out}
+  s: {type: File?, outputSource: slow/out}
+  l: {type: File?, outputSource: late/out}
+  a: {type: File?, outputSource: after/out}
 steps:
   slow:
     run: shell.cwl
