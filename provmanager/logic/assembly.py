@@ -7,6 +7,7 @@ documents; the difference is kept as a contradiction.
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from operator import attrgetter
 from typing import Any
 from uuid import UUID
@@ -21,6 +22,7 @@ from .mentions import Spoken
 
 _KINDS = ("dataset", "value", "collection")
 _FIELDS = ("name", "value", "content_type", "comment", "size_bytes")
+_EARLY = datetime.min.replace(tzinfo=UTC)
 _GETTERS = tuple((name, attrgetter(name)) for name in _FIELDS)
 
 
@@ -58,9 +60,7 @@ def entity_facts(identity: Identity, spoken: Sequence[Spoken]) -> EntityFacts:
         else:
             columns[name] = values.pop() if values else None
     if columns["name"] is not None:
-        columns["name"] = best_name((e.name for e in entities), identity)
-    if locations and columns["name"] == split_location(locations[0])[1]:
-        columns["name"] = None
+        columns["name"] = best_name(map(_own_name, spoken), identity)
     columns["kind"] = max((e.kind.value for e in entities), key=_KINDS.index)
     producing = _producing(identity, spoken)
     made = [s.at or s.entity.generated_at for s in producing]
@@ -69,15 +69,14 @@ def entity_facts(identity: Identity, spoken: Sequence[Spoken]) -> EntityFacts:
     columns["generated_at"] = min((t for t in made if t), default=None)
     columns["invalidated_at"] = min((t for e in entities if (t := e.invalidated_at)), default=None)
     columns["details"] = _details(entities, columns["invalidated_at"])
-    digests = _digests(identity, spoken, producing, contradictions)
-    own = next((d for d in digests if d.startswith("sha256:")), None)
+    digests, own = _digests(identity, spoken, producing, contradictions)
     columns["sha256"] = bytes.fromhex(own.partition(":")[2]) if own else None
     return EntityFacts(
         columns,
         [d for d in digests if d != own],
         sorted(identity.product_ids),
         locations,
-        sorted({e.producer for e in entities if e.producer}, key=_claim_rank),
+        sorted({e.producer for e in entities if e.producer}, key=claim_rank),
         contradictions,
     )
 
@@ -89,8 +88,31 @@ def best_name(names: Iterable[str | None], identity: Identity) -> str | None:
     return min(found, key=lambda n: (any(n in i for i in identifiers), n), default=None)
 
 
-def _claim_rank(claim: ProducerClaim) -> tuple[str, str]:
-    return (str(claim.uuid), repr(claim))
+def _own_name(spoken: Spoken) -> str | None:
+    """Return the name that a mention gives; that of the file at its own location says nothing."""
+    name = spoken.entity.name
+    if name is None or any(name == split_location(x)[1] for x in spoken.mention.locations):
+        return None
+    return name
+
+
+def claim_rank(claim: ProducerClaim) -> tuple[object, ...]:
+    """Return the rank of what metadata says of a producer: the fullest account first."""
+    times = (claim.started_at, _ended_at(claim))
+    said = (claim.name, claim.version, *times)
+    return (
+        -sum(x is not None for x in said),
+        claim.name or "",
+        claim.version or "",
+        *(t or _EARLY for t in times),
+        str(claim.uuid),
+    )
+
+
+def _ended_at(claim: ProducerClaim) -> datetime | None:
+    """Return when the producer ended, unless that is before it started."""
+    start, end = claim.started_at, claim.ended_at
+    return None if start and end and end < start else end
 
 
 def _producing(identity: Identity, spoken: Sequence[Spoken]) -> list[Spoken]:
@@ -119,11 +141,11 @@ def _digests(
     spoken: Sequence[Spoken],
     makers: Sequence[Spoken],
     contradictions: list[Contradiction],
-) -> list[str]:
-    """Return the digests, one an algorithm: the producer's before a reader's, earliest first."""
+) -> tuple[list[str], str | None]:
+    """Return all digests, and the SHA-256 that stands: the producer's, else the earliest's."""
     said = {s.entity.digests for s in spoken}
     if len(said) == 1 and len(one := said.pop()) < 2:  # as nearly always
-        return list(one)
+        return list(one), next((d for d in one if d.startswith("sha256:")), None)
     ordered = [*makers, *(s for s in spoken if s not in makers)]
     held: dict[str, str] = {}
     for item in ordered:
@@ -132,7 +154,7 @@ def _digests(
             first = held.setdefault(algorithm, digest)
             if first != digest:
                 contradictions.append(_differs(identity.uuid, algorithm, first, digest))
-    return sorted(held.values())
+    return sorted({d for s in spoken for d in s.entity.digests}), held.get("sha256")
 
 
 def _differs(uuid: UUID, name: str, held: str, claimed: str) -> Contradiction:
@@ -148,6 +170,8 @@ def _details(entities: Iterable[Entity], invalidated_at: Any) -> dict[str, Any] 
     joined: dict[str, Any] = {}
     for entity in entities:
         joined = join_json(joined, entity.attributes)
+    if "invalidated_at" in joined:  # a word of the document's own, which need not be an instant
+        joined["attributes.invalidated_at"] = joined.pop("invalidated_at")
     if invalidated_at is not None:
         joined["invalidated_at"] = invalidated_at.isoformat()
     return clean_json(joined) if joined else None
@@ -165,9 +189,14 @@ def join_columns(
             changed[name] = min(said[name], held[name], key=canonical_json)
     if held["name"] and said["name"]:
         changed["name"] = best_name((held["name"], said["name"]), identity)
+    if identity.producer is None and held["generated_at"] and said["generated_at"]:
+        changed["generated_at"] = min(held["generated_at"], said["generated_at"])
     kinds = (held["kind"], said["kind"])
     changed["kind"] = max(kinds, key=_KINDS.index)
     changed["details"] = join_json(held["details"] or {}, said["details"] or {}) or None
+    if said["invalidated_at"]:
+        stated = datetime.fromisoformat(changed["details"]["invalidated_at"])
+        changed["invalidated_at"] = stated
     return {k: v for k, v in changed.items() if v != held[k]}
 
 
@@ -203,9 +232,6 @@ def _unlike_iso(raw: str | None) -> str | None:
 
 def placeholder(claim: ProducerClaim) -> Activity:
     """Return the activity that only a product's metadata names; of impossible times, the start."""
-    ended_at = claim.ended_at
-    if claim.started_at and ended_at and ended_at < claim.started_at:
-        ended_at = None
     return Activity(
         key=str(claim.uuid),
         uuid=claim.uuid,
@@ -213,7 +239,7 @@ def placeholder(claim: ProducerClaim) -> Activity:
         version=claim.version,
         status=Status.UNKNOWN,
         started_at=claim.started_at,
-        ended_at=ended_at,
+        ended_at=_ended_at(claim),
         is_claim=True,
     )
 

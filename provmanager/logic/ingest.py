@@ -263,12 +263,7 @@ def _write(
     known = {u: a for u, a in activities.items() if u in new_claims}
     runs, confirmed = _runs(new_claims, known, earlier)
     documents = {r.sha256: r.document for r in readings}
-    seeds = known_store.entities_claimed_by(
-        session, [a.activity_id for u, a in known.items() if a.is_claim and u in runs]
-    )
-    found = resolve_batch(
-        session, runs, list(_aside(documents)), seeds=seeds, locate=policy.locations.apply
-    )
+    found = resolve_batch(session, runs, documents, known=known, locate=policy.locations.apply)
     rows = [
         document_store.NewDocument(
             r.sha256,
@@ -290,10 +285,6 @@ def _write(
     for contradiction in written.contradictions:
         differing[contradiction.subject].append(contradiction)
     return [_receipt(r, batch, written, differing) for r in readings]
-
-
-def _aside(documents: Mapping[str, Document]) -> Iterable[tuple[Document, str]]:
-    return ((document, sha256) for sha256, document in documents.items())
 
 
 def _runs(

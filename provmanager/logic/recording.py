@@ -18,13 +18,15 @@ from provmanager.store.known import KnownEntity
 
 from .assembly import (
     EntityFacts,
+    claim_rank,
     entity_facts,
     join_columns,
     location_rank,
 )
 from .claims import Contradiction, agents_of
+from .doubts import known_in
 from .mentions import Spoken
-from .resolution import Resolution, entity_pairs, known_in
+from .resolution import Resolution, entity_pairs
 from .runs import Batch, RunWriter
 
 STATED, PRODUCER_CLAIM = "stated", "producer-claim"
@@ -88,8 +90,9 @@ class Recorder:
     def _write_placeholders(self) -> None:
         """Settle what generated each entity, by statement or else by claim."""
         unstated = [e for e in self._entities if e.identity.producer is None]
-        claims = {c.uuid: c for e in unstated for c in e.facts.claims}
-        only_claimed = self._runs.write_placeholders(claims)
+        listed = [c for e in unstated for c in e.facts.claims]
+        claims = {c.uuid: c for c in sorted(listed, key=claim_rank, reverse=True)}
+        only_claimed = self._runs.write_placeholders(claims, self._found.renewed)
         for e in self._entities:
             e.generated_by = self._generator(e, only_claimed)
 
@@ -138,7 +141,7 @@ class Recorder:
         session, found = self._session, self._found
         self._intern()
         kept = {e.entity_id for e in self._entities}
-        gone = {i: found.known[i] for i in found.rebuilt - kept if i in found.known}
+        gone = {i: found.known[i] for i in found.rebuilt - kept}
         if found.rebuilt:
             entity_store.clear(session, list(found.rebuilt))
         entity_store.insert(
@@ -150,7 +153,7 @@ class Recorder:
                    if e.held and e.held.uuid != e.identity.uuid]  # fmt: skip
         if gone:
             successors = self._successors(gone)
-            entity_store.replace(session, {i: e.entity_id for i, e in successors.items()})
+            entity_store.delete(session, list(gone))
             renamed += [(gone[i].uuid, e.identity.uuid) for i, e in successors.items()]
         entity_store.write_aliases(
             session, renamed, min(self._batch.document_ids.values(), default=None)
@@ -222,6 +225,7 @@ class Recorder:
         identifiers: list[tuple[object, ...]] = []
         places: list[tuple[object, ...]] = []
         aside: list[tuple[object, ...]] = []
+        documents = self._found.document_ids | self._batch.document_ids
         for e in self._entities:
             known = e.held if e.held and not e.is_rebuilt else None
             had = {*known.digests, *known.product_ids} if known else set()
@@ -235,9 +239,9 @@ class Recorder:
             more -= {self._first_place(e), None}
             places += [(e.entity_id, i) for i in sorted(more - held)]
             aside += [
-                (e.entity_id, self._batch.document_ids[s.document])
+                (e.entity_id, documents[s.document])
                 for s in e.spoken
-                if s.mention.act is Act.MENTIONED and s.document in self._batch.document_ids
+                if s.mention.act is Act.MENTIONED
             ]
         new = {e.entity_id for e in self._entities if e.held is None}
         relation_store.add_rows(
@@ -355,21 +359,24 @@ class Recorder:
             self._roles,
         )
 
-    def _rewritten(self) -> list[int]:
-        """Return the generated entities at places of which there is another version."""
+    def _rewritten(self) -> set[int]:
+        """Return the locations of which the versions are not what they were."""
         at: dict[str, set[int]] = {}
-        for entity_id, known in self._found.known.items():
+        found = self._found
+        for entity_id, known in found.known.items():
             for place in known.locations:
                 at.setdefault(place, set()).add(entity_id)
-        made = [e for e in self._entities if e.generated_by is not None]
-        for e in made:
+        for e in self._entities:
             for place in e.facts.locations:
                 at.setdefault(place, set()).add(e.entity_id)
-        return [
-            e.entity_id
-            for e in made
-            if e.is_rebuilt and any(len(at[place]) > 1 for place in e.facts.locations)
-        ]
+        places: set[int | None] = {found.known[i].row["location_id"] for i in found.rebuilt}
+        for e in self._entities:
+            if e.held is None or e.is_rebuilt:
+                if e.generated_by is not None and any(len(at[p]) > 1 for p in e.facts.locations):
+                    places.add(self._first_place(e))
+            elif not set(e.facts.locations) <= set(e.held.locations):
+                places |= {e.held.row["location_id"], self._first_place(e)}
+        return {place for place in places if place is not None}
 
     def _write_edges(self) -> None:
         """Keep the lineage edges of what was touched."""
@@ -391,7 +398,7 @@ class Recorder:
         again = {self._runs.ids[u] for u in self._batch.runs} | {
             self._runs.ids[s.mention.activity]
             for e in self._entities
-            if e.is_rebuilt and self._found.rebuilt
+            if self._found.rebuilt
             for s in e.spoken
             if s.mention.act is Act.USED and s.mention.activity
         }

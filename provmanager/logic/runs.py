@@ -1,6 +1,6 @@
 """Writing the activities of a batch: new ones, retold ones, and those that are only claimed."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -15,7 +15,7 @@ from provmanager.store import relations as relation_store
 from provmanager.store import writing
 from provmanager.store.known import KnownActivity
 
-from .assembly import activity_columns, placeholder, shape_of
+from .assembly import activity_columns, claim_rank, placeholder, shape_of
 from .claims import Run
 
 
@@ -135,19 +135,31 @@ class RunWriter:
         if others:
             self.ids |= store.ids_of(self._session, others)
 
-    def write_placeholders(self, claims: Mapping[UUID, ProducerClaim]) -> set[int]:
+    def write_placeholders(
+        self, claims: Mapping[UUID, ProducerClaim], renewed: Container[int]
+    ) -> set[int]:
         """Make the activities that only metadata names, where nothing better is known.
 
-        Return the keys of those of `claims` of which no document has told by itself.
+        Return the keys of those of `claims` of which no document has told by itself. Those that
+        are known already gain by a fuller account; the `renewed` ones are written anew.
         """
         self.find(sorted(claims, key=str))
+        known = [self.ids[u] for u in claims if u in self.ids]
+        held = store.claimed(self._session, known) if known else {}
+        changed = [
+            placeholder(c)
+            for u, c in sorted(claims.items())
+            if u in self.ids
+            and (account := held.get(self.ids[u])) is not None
+            and (self.ids[u] in renewed or claim_rank(c) < claim_rank(account))
+        ]
+        store.update(self._session, self._activity_rows(changed))
         new = [placeholder(c) for u, c in sorted(claims.items()) if u not in self.ids]
         ids = self._batch.node_ids.take(len(new))
         self.ids |= {a.uuid: i for a, i in zip(new, ids, strict=True)}
         self.new |= set(ids)
         store.insert(self._session, self._activity_rows(new))
-        known = [self.ids[u] for u in claims]
-        return store.only_claimed(self._session, known) if known else set()
+        return held.keys() | set(ids)
 
 
 def _overrides(held: Mapping[str, Any], flat: Mapping[str, Any]) -> dict[str, Any] | None:

@@ -8,6 +8,7 @@ from sqlalchemy import bindparam, text
 from sqlalchemy.orm import Session
 
 from provmanager.ids import clean_json
+from provmanager.model import ProducerClaim
 
 from . import tables
 from .writing import copy_rows, intern_contents
@@ -113,13 +114,32 @@ def templates(session: Session, ids: Iterable[int]) -> dict[int, dict[str, Any]]
     return {row.configuration_id: row.content for row in rows}
 
 
-def only_claimed(session: Session, ids: Sequence[int]) -> set[int]:
-    """Return which of these activities no document has told of itself."""
+def claimed(session: Session, ids: Sequence[int]) -> dict[int, ProducerClaim | None]:
+    """Return which of these activities no document has told of itself, and what is known of them.
+
+    None for those that a document at least names.
+    """
     rows = session.execute(
-        text("SELECT activity_id FROM prov.activity WHERE is_claim AND activity_id = ANY(:i)"),
+        text(
+            "SELECT activity_id, activity_uuid, name, version, started_at, ended_at, "
+            "EXISTS (SELECT 1 FROM prov.activity_document d "
+            "        WHERE d.activity_id = a.activity_id) AS is_named "
+            "FROM prov.activity a WHERE is_claim AND activity_id = ANY(:i)"
+        ),
         {"i": list(ids)},
     )
-    return set(rows.scalars())
+    return {
+        row.activity_id: None
+        if row.is_named
+        else ProducerClaim(
+            uuid=row.activity_uuid,
+            name=row.name,
+            version=row.version,
+            started_at=row.started_at,
+            ended_at=row.ended_at,
+        )
+        for row in rows
+    }
 
 
 def delete_orphan_claims(session: Session) -> None:

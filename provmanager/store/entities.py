@@ -11,7 +11,18 @@ from . import tables
 from .writing import copy_rows
 
 _COLUMNS = [c.name for c in tables.entity.columns]
-_OWNED = ("entity_identifier", "entity_location")
+_HANGING = (
+    ("entity_identifier", "entity_id"),
+    ("entity_location", "entity_id"),
+    ("entity_document", "entity_id"),
+    ("used", "entity_id"),
+    ("generation_claim", "entity_id"),
+    ("was_attributed_to", "entity_id"),
+    ("was_derived_from", "derived_id"),
+    ("was_derived_from", "source_id"),
+    ("had_member", "collection_id"),
+    ("had_member", "member_id"),
+)
 
 
 def insert(session: Session, rows: Sequence[Mapping[str, Any]]) -> None:
@@ -32,24 +43,11 @@ def update(session: Session, rows: Iterable[Mapping[str, Any]]) -> None:
 
 def clear(session: Session, ids: Sequence[int]) -> None:
     """Take away what hangs on entities that are about to be written anew."""
-    for table in (*_OWNED, "used", "generation_claim", "was_attributed_to"):
+    for table, column in _HANGING:
         session.execute(
-            text(f"DELETE FROM prov.{table} WHERE entity_id = ANY(:ids)"),  # noqa: S608
+            text(f"DELETE FROM prov.{table} WHERE {column} = ANY(:ids)"),  # noqa: S608
             {"ids": list(ids)},
         )
-    session.execute(
-        text(
-            "DELETE FROM prov.was_derived_from WHERE derived_id = ANY(:ids) "
-            "AND source_id = ANY(:ids)"
-        ),
-        {"ids": list(ids)},
-    )
-    session.execute(
-        text(
-            "DELETE FROM prov.had_member WHERE collection_id = ANY(:ids) AND member_id = ANY(:ids)"
-        ),
-        {"ids": list(ids)},
-    )
     # two entities may be about to exchange their UUIDs
     session.execute(
         text("UPDATE prov.entity SET entity_uuid = gen_random_uuid() WHERE entity_id = ANY(:ids)"),
@@ -57,33 +55,11 @@ def clear(session: Session, ids: Sequence[int]) -> None:
     )
 
 
-def replace(session: Session, successors: Mapping[int, int]) -> None:
-    """Point all relations of the entities that are no more to their successors; delete them."""
-    pairs = {"old": list(successors), "new": list(successors.values())}
-    moves = (
-        ("was_derived_from", "derived_id", "source_id, link_rule_id"),
-        ("was_derived_from", "source_id", "derived_id, link_rule_id"),
-        ("had_member", "collection_id", "member_id"),
-        ("had_member", "member_id", "collection_id"),
-        ("was_attributed_to", "entity_id", "agent_id, role_id"),
-        ("entity_document", "entity_id", "document_id"),
-    )
-    for table, column, rest in moves:
-        session.execute(
-            text(
-                f"WITH pair AS (SELECT * FROM unnest(CAST(:old AS bigint[]), "  # noqa: S608
-                f"CAST(:new AS bigint[])) AS p (old_id, new_id)), "
-                f"gone AS (DELETE FROM prov.{table} t USING pair "
-                f"WHERE t.{column} = pair.old_id RETURNING pair.new_id, t.*) "
-                f"INSERT INTO prov.{table} ({column}, {rest}) SELECT new_id, {rest} FROM gone "
-                "ON CONFLICT DO NOTHING"
-            ),
-            pairs,
-        )
-    session.execute(
-        text("DELETE FROM prov.edge WHERE target_id = ANY(:old) OR source_id = ANY(:old)"), pairs
-    )
-    session.execute(text("DELETE FROM prov.entity WHERE entity_id = ANY(:old)"), pairs)
+def delete(session: Session, ids: Sequence[int]) -> None:
+    """Delete entities that are no more, once they are cleared."""
+    for condition in ("edge WHERE target_id = ANY(:ids) OR source_id = ANY(:ids)",
+                      "entity WHERE entity_id = ANY(:ids)"):  # fmt: skip
+        session.execute(text(f"DELETE FROM prov.{condition}"), {"ids": list(ids)})  # noqa: S608
 
 
 def write_aliases(
@@ -120,20 +96,17 @@ def write_aliases(
     )
 
 
-def update_validity(session: Session, ids: Iterable[int]) -> None:
-    """Set invalidated_at where a location was written again: to when the next version came.
+def update_validity(session: Session, location_ids: Iterable[int]) -> None:
+    """Set invalidated_at of what was written to these places: when the next version came.
 
     A time that a document states stands; an entity with other locations is not invalidated.
     """
-    ids = sorted(set(ids))
+    ids = sorted(set(location_ids))
     if not ids:
         return
     session.execute(
         text(
-            "WITH place AS ("
-            "  SELECT DISTINCT location_id FROM prov.entity "
-            "  WHERE entity_id = ANY(:ids) AND location_id IS NOT NULL"
-            "), version AS ("
+            "WITH version AS ("
             "  SELECT e.entity_id, coalesce((e.details ->> 'invalidated_at')::timestamptz,"
             "    CASE WHEN NOT EXISTS (SELECT 1 FROM prov.entity_location x"
             "                          WHERE x.entity_id = e.entity_id)"
@@ -142,8 +115,9 @@ def update_validity(session: Session, ids: Iterable[int]) -> None:
             "      coalesce(e.generated_at, a.ended_at, a.started_at) NULLS FIRST,"
             "      a.activity_uuid, e.entity_uuid)"
             "    END) AS until"
-            "  FROM place JOIN prov.entity e USING (location_id)"
-            "  JOIN prov.activity a ON a.activity_id = e.generated_by"
+            "  FROM prov.entity e JOIN prov.activity a ON a.activity_id = e.generated_by"
+            "  JOIN prov.link_rule r ON r.link_rule_id = e.generation_rule_id"
+            "  WHERE e.location_id = ANY(:ids) AND r.basis <> 'claimed'"
             ") UPDATE prov.entity e SET invalidated_at = v.until FROM version v "
             "WHERE v.entity_id = e.entity_id AND e.invalidated_at IS DISTINCT FROM v.until"
         ),

@@ -33,6 +33,8 @@ class KnownEntity:
     ----------
     producer : UUID or None
         Activity that generated it by a stated generation; `claimed_by` by a claim.
+    is_contested : bool
+        Whether there are more statements of its generation.
     row : dict
         The descriptive columns. (Any: column values.)
     """
@@ -47,7 +49,17 @@ class KnownEntity:
     product_ids: tuple[str, ...] = ()
     locations: tuple[str, ...] = ()
     location_ids: frozenset[int] = frozenset()
+    is_contested: bool = False
     row: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """An entity that an activity used or generated; `is_claimed` if only metadata says so."""
+
+    activity_id: int
+    entity_id: int
+    is_claimed: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +147,7 @@ def known_entities(
     """Return the entities that have one of these digests, product ids or locations, by id."""
     digests = list(digests)
     sha256 = [bytes.fromhex(d[7:]) for d in digests if d.startswith("sha256:")]
-    names = [*(d for d in digests if not d.startswith("sha256:")), *product_ids]
+    names = [*digests, *product_ids]  # where there are several SHA-256, one is in the entity's row
     places = list(location_ids)
     parts = [
         (sha256, "SELECT entity_id FROM prov.entity WHERE sha256 = ANY(:sha)"),
@@ -175,7 +187,9 @@ def entities_by_id(session: Session, ids: Sequence[int]) -> dict[int, KnownEntit
     rows = session.execute(
         text(
             "SELECT e.*, a.activity_uuid, a.started_at AS run_started_at, "
-            "       a.ended_at AS run_ended_at, r.basis, p.uri || l.name AS uri "
+            "       a.ended_at AS run_ended_at, r.basis, p.uri || l.name AS uri, "
+            "       EXISTS (SELECT 1 FROM prov.generation_claim g WHERE g.entity_id = e.entity_id "
+            "               AND g.reason <> 'producer-claim') AS is_contested "
             "FROM prov.entity e LEFT JOIN prov.activity a ON a.activity_id = e.generated_by "
             "LEFT JOIN prov.link_rule r ON r.link_rule_id = e.generation_rule_id "
             "LEFT JOIN prov.location l ON l.location_id = e.location_id "
@@ -219,22 +233,53 @@ def _known_entity(row: dict[str, Any]) -> KnownEntity:  # Any: column values
         digests=(f"sha256:{bytes(row['sha256']).hex()}",) if row["sha256"] else (),
         locations=(row["uri"],) if row["uri"] else (),
         location_ids=frozenset({row["location_id"]} if row["location_id"] else ()),
+        is_contested=row["is_contested"],
         row=row,
     )
 
 
-def entities_claimed_by(session: Session, activity_ids: Sequence[int]) -> list[int]:
-    """Return the entities linked to these activities, of which only products' metadata told."""
-    if not activity_ids:
-        return []
+def links_of(session: Session, activity_ids: Sequence[int]) -> list[Link]:
+    """Return what these activities used and generated."""
     rows = session.execute(
         text(
-            "SELECT entity_id FROM prov.entity WHERE generated_by = ANY(:ids) "
-            "UNION SELECT entity_id FROM prov.used WHERE activity_id = ANY(:ids) "
-            "UNION SELECT entity_id FROM prov.generation_claim "
-            "WHERE reason = 'producer-claim' AND activity_id = ANY(:ids)"
+            "SELECT activity_id, entity_id, false AS is_claimed FROM prov.used "
+            "WHERE activity_id = ANY(:ids) "
+            "UNION ALL SELECT generated_by, entity_id, false FROM prov.entity "
+            "JOIN prov.link_rule ON link_rule_id = generation_rule_id "
+            "WHERE generated_by = ANY(:ids) AND basis <> 'claimed' "
+            "UNION ALL SELECT activity_id, entity_id, reason = 'producer-claim' "
+            "FROM prov.generation_claim WHERE activity_id = ANY(:ids)"
         ),
         {"ids": list(activity_ids)},
+    )
+    return [Link(row.activity_id, row.entity_id, row.is_claimed) for row in rows]
+
+
+def generated_within(session: Session, activity_ids: Sequence[int]) -> set[int]:
+    """Return the entities that these activities or parts of them, at any depth, generated."""
+    rows = session.execute(
+        text(
+            "WITH RECURSIVE part (id) AS ("
+            "  SELECT unnest(CAST(:ids AS bigint[]))"
+            "  UNION SELECT w.informed_id FROM part JOIN prov.was_informed_by w"
+            "        ON w.informant_id = part.id AND w.kind = 'part-of') "
+            "SELECT entity_id FROM prov.entity WHERE generated_by IN (SELECT id FROM part) "
+            "UNION SELECT entity_id FROM prov.generation_claim "
+            "WHERE activity_id IN (SELECT id FROM part)"
+        ),
+        {"ids": list(activity_ids)},
+    )
+    return set(rows.scalars())
+
+
+def claimed_producers(session: Session, entity_ids: Sequence[int]) -> list[int]:
+    """Return the activities that metadata of these entities claims."""
+    rows = session.execute(
+        text(
+            "SELECT DISTINCT activity_id FROM prov.generation_claim "
+            "WHERE entity_id = ANY(:ids) AND reason = 'producer-claim'"
+        ),
+        {"ids": list(entity_ids)},
     )
     return list(rows.scalars())
 
@@ -294,15 +339,6 @@ def _stored(row: Any) -> StoredDocument:  # Any: a result row
     )
 
 
-def used_pairs(session: Session, activity_ids: Sequence[int]) -> set[tuple[int, int, int]]:
-    """Return (activity_id, entity_id, role_id) of all uses by these activities."""
-    rows = session.execute(
-        text("SELECT activity_id, entity_id, role_id FROM prov.used WHERE activity_id = ANY(:ids)"),
-        {"ids": list(activity_ids)},
-    )
-    return {(row.activity_id, row.entity_id, row.role_id) for row in rows}
-
-
 def versions_read_after(session: Session, readings: Sequence[tuple[int, datetime]]) -> set[int]:
     """Return which of these entities somebody used at or after the time given with it.
 
@@ -314,7 +350,7 @@ def versions_read_after(session: Session, readings: Sequence[tuple[int, datetime
             "           AS w (entity_id, t)) "
             "SELECT w.entity_id FROM w JOIN prov.used USING (entity_id) "
             "JOIN prov.activity a USING (activity_id) "
-            "WHERE coalesce(a.ended_at, a.started_at, 'infinity') >= w.t "
+            "WHERE greatest(coalesce(used_at, a.started_at, 'infinity'), a.ended_at) >= w.t "
             "UNION SELECT w.entity_id FROM w JOIN prov.entity_document USING (entity_id)"
         ),
         {"e": [e for e, _ in readings], "t": [t for _, t in readings]},

@@ -3,50 +3,26 @@
 import concurrent.futures
 import random
 import re
-from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from service.snapshot import snapshot
+from service.snapshot import difference, empty, recorded, snapshot
 from sqlalchemy import text
 
 from provmanager.client import ProvClient
-from provmanager.logic.ingest import IngestPolicy, Source, record
+from provmanager.logic.ingest import IngestPolicy
 from provmanager.model import identity
 from provmanager.store.database import Database
 from provmanager.store.relations import LINK_RULES
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "identity.md"
-_KEPT = ("link_rule", "migration")
 
 
 @pytest.fixture(scope="module")
 def policy() -> IngestPolicy:
     return IngestPolicy()
-
-
-def recorded(
-    database: Database, policy: IngestPolicy, batches: Sequence[Sequence[bytes]]
-) -> tuple[dict, set[bytes]]:
-    """Return the record that `batches` make in an empty store, and what was refused."""
-    refused: set[bytes] = set()
-    with database.transaction() as session:
-        for batch in batches:
-            outcomes = record(session, [Source(data) for data in batch], policy=policy)
-            refused |= {d for d, o in zip(batch, outcomes, strict=True) if o.error is not None}
-        found = snapshot(session)
-        session.rollback()
-    return found, refused
-
-
-def difference(left: dict, right: dict) -> dict:
-    return {
-        name: (set(left[name]) - set(right[name]), set(right[name]) - set(left[name]))
-        for name in left
-        if left[name] != right[name]
-    }
 
 
 @pytest.fixture(scope="module")
@@ -96,17 +72,8 @@ def test_eight_clients_at_once_make_the_same_record(
         with database.transaction() as session:
             found = snapshot(session)
     finally:
-        _empty(database)
+        empty(database)
     assert difference(expected, found) == {}
-
-
-def _empty(database: Database) -> None:
-    with database.transaction() as session:
-        names = session.execute(
-            text("SELECT tablename FROM pg_tables WHERE schemaname = 'prov'")
-        ).scalars()
-        tables = [f"prov.{n}" for n in names if n not in _KEPT and "token" not in n]
-        session.execute(text(f"TRUNCATE {', '.join(tables)} CASCADE"))
 
 
 @settings(
