@@ -1,5 +1,6 @@
 """Light curves: counts per time bin and energy channel, their rebinning and their peaks."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 import astropy.units as u
@@ -242,6 +243,27 @@ def select_bins(curve: LightCurve, keep: ArrayLike) -> LightCurve:
         is_good=curve.good[kept],
         exposure=curve.exposure_s()[kept] * u.s,
         reference=curve.reference,
+    )
+
+
+def sum_curves(curves: Mapping[str, LightCurve]) -> LightCurve:
+    """Sum light curves of the same bins and channels; a bin is good where it is in all.
+
+    Raises
+    ------
+    ValueError
+        There is none, or bins or channels differ.
+    """
+    if not curves:
+        raise ValueError("no light curve; expected one for each detector")
+    first = next(iter(curves.values()))
+    for name, curve in curves.items():
+        if curve.counts.shape != first.counts.shape or (curve.start != first.start).any():
+            raise ValueError(f"the bins of {name} differ from those of {next(iter(curves))}")
+    return replace(
+        first,
+        counts=np.sum([curve.counts for curve in curves.values()], axis=0),
+        is_good=np.all([curve.good for curve in curves.values()], axis=0),
     )
 
 

@@ -23,7 +23,14 @@ from .eclairs import CodedMask, stand_in_mask
 from .grm_response import GRD_NAMES
 from .grm_table import grd_rate_table, in_field, is_visible
 from .imaging import SkyImage, background_image, decode, find_peaks
-from .lightcurve import BoolArray, FloatArray, LightCurve, good_bins, select_bins
+from .lightcurve import (
+    BoolArray,
+    FloatArray,
+    LightCurve,
+    good_bins,
+    select_bins,
+    sum_curves,
+)
 from .r90 import SYSTEMATIC_R90, Confidence, ConfidenceSettings, confidence, law_r90
 from .rate_ratio import (
     RateLocalisation,
@@ -220,25 +227,30 @@ def locate(
 
 
 def _locate_grm(burst: BurstData, settings: OtlocSettings, table: RateTable | None) -> Localisation:
-    """Make light curves and the table of the detectors, and compare them."""
-    bands = elementary_bands((settings.trigger or GRM_TRIGGER).bands)
+    """Find the trigger in all detectors; compare those that have a channel in every band."""
+    search = settings.trigger or GRM_TRIGGER
+    bands = elementary_bands(search.bands)
     detectors = covering(burst.of_instrument("GRM"), bands)
-    names = [one.name for one in detectors]
+    total = _curve(detectors, settings.bin, bands)
+    found = _triggered("GRM", total, search, settings)
+    if found.interval is None:
+        return found
+    curves = {
+        one.name: light_curve(
+            [one], settings.bin, bands=bands, start=total.start[0], stop=total.stop[-1]
+        )
+        for one in detectors
+        if all(_channels(one, band).any() for band in bands)
+    }
     visible = None
-    if table is None and set(names) <= set(GRD_NAMES):
+    if set(curves) <= set(GRD_NAMES):
         earth = None
         if burst.earth is not None and burst.attitude is not None:
             earth = to_instrument(burst.earth, burst.attitude)
-        table = grd_rate_table(bands, earth=earth)
+        table = table or grd_rate_table(bands, earth=earth)
         visible = is_visible(table.directions, earth) & in_field(table.directions)
-    span = _curve(detectors, settings.bin, bands)
-    curves = {
-        one.name: light_curve(
-            [one], settings.bin, bands=bands, start=span.start[0], stop=span.stop[-1]
-        )
-        for one in detectors
-    }
-    return locate_rates(curves, table, attitude=burst.attitude, visible=visible, settings=settings)
+    compared = {name: select_bins(curve, total.good) for name, curve in curves.items()}
+    return _compare_rates(found, compared, table, burst.attitude, visible, settings)
 
 
 def _triggered(
@@ -400,8 +412,23 @@ def locate_rates(
     search = chosen.trigger or GRM_TRIGGER
     total = sum_curves(curves)
     found = _triggered("GRM", total, search, chosen)
-    if found.interval is None or found.trigger is None:
+    if found.interval is None:
         return found
+    compared = {name: select_bins(curve, total.good) for name, curve in curves.items()}
+    return _compare_rates(found, compared, table, attitude, visible, chosen)
+
+
+def _compare_rates(
+    found: Localisation,
+    curves: Mapping[str, LightCurve],
+    table: RateTable | None,
+    attitude: FloatArray | None,
+    visible: BoolArray | None,
+    settings: OtlocSettings,
+) -> Localisation:
+    """Make the position of the interval from the rates of the detectors; their bins are good."""
+    assert found.interval is not None
+    assert found.trigger is not None
     names = ", ".join(curves)
     if attitude is None:
         return replace(found, reason=NO_ATTITUDE)
@@ -411,7 +438,7 @@ def locate_rates(
         return replace(found, reason=f"{names}: there is no table of responses for them")
     cells: dict[str, tuple[float, float, float]] = {}
     for name, curve in curves.items():
-        measured = _cells(select_bins(curve, total.good), found.interval, found.trigger, chosen)
+        measured = _cells(curve, found.interval, found.trigger, settings)
         cells.update(zip(cell_names([name], curve.energy), measured, strict=True))
     responses = select_cells(table, cells)
     if len(responses.detectors) < len(cells):
@@ -425,7 +452,7 @@ def locate_rates(
             background,
             error,
             is_visible=visible,
-            systematic=chosen.rate_systematic,
+            systematic=settings.rate_systematic,
         )
     except RateRatioError as reason:
         return replace(found, reason=str(reason))
@@ -440,27 +467,6 @@ def locate_rates(
         area_90=result.area_90,
     )
     return replace(found, status="located", position=position, map=result)
-
-
-def sum_curves(curves: Mapping[str, LightCurve]) -> LightCurve:
-    """Sum light curves of the same bins and channels; a bin is good where it is in all.
-
-    Raises
-    ------
-    ValueError
-        There is none, or bins or channels differ.
-    """
-    if not curves:
-        raise ValueError("no light curve; expected one for each detector")
-    first = next(iter(curves.values()))
-    for name, curve in curves.items():
-        if curve.counts.shape != first.counts.shape or (curve.start != first.start).any():
-            raise ValueError(f"the bins of {name} differ from those of {next(iter(curves))}")
-    return replace(
-        first,
-        counts=np.sum([curve.counts for curve in curves.values()], axis=0),
-        is_good=np.all([curve.good for curve in curves.values()], axis=0),
-    )
 
 
 def _cells(

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import astropy.units as u
@@ -18,6 +19,7 @@ from analysis.eclgrm.lightcurve import (
     rebin,
     select_band,
     sliding_windows,
+    sum_curves,
 )
 
 # flux_1024_time of the 4B catalogue: the end of the window.
@@ -169,3 +171,15 @@ def test_bad_bins_leave_a_hole_and_may_hold_anything() -> None:
     assert good_bins(curve).total.tolist() == [1, 3]
     with pytest.raises(ValueError, match="all 2 bins"):
         good_bins(make_curve([1, 2], is_good=np.zeros(2, bool)))
+
+
+def test_curves_of_detectors_add_up_where_all_are_good() -> None:
+    one, other = make_curve(np.arange(5.0)), make_curve(np.full(5, 10.0))
+    bad = replace(other, is_good=np.array([True, True, False, True, True]))
+    both = sum_curves({"N0": one, "N1": bad})
+    assert both.total.tolist() == [10, 11, 12, 13, 14]
+    assert both.good.tolist() == bad.good.tolist()
+    with pytest.raises(ValueError, match="no light curve"):
+        sum_curves({})
+    with pytest.raises(ValueError, match="bins of N1 differ"):
+        sum_curves({"N0": one, "N1": make_curve(np.arange(4.0))})

@@ -8,6 +8,7 @@ import pytest
 from eclgrm_bursts import box, scene, two_pulses
 
 from analysis.eclgrm.attitude import to_instrument, to_tangent
+from analysis.eclgrm.burst_io import import_gbm
 from analysis.eclgrm.eclairs import coded_fraction, stand_in_mask
 from analysis.eclgrm.otloc import GRM_TRIGGER, OtlocSettings, locate
 from analysis.eclgrm.simulator import SimulationSettings, simulate
@@ -128,6 +129,20 @@ def test_too_few_detectors_are_no_position(near_axis):
     assert "GRD1, GRD2" in found.reason
     with pytest.raises(ValueError, match="no detector of ECL"):
         locate(two, "ECL")
+
+
+def test_a_real_gbm_burst_of_two_detectors_triggers_but_has_no_position(test_data):
+    folder = test_data / "grb" / "gbm_bn080916009"
+    paths = [folder / f"glg_tte_{name}_bn080916009_v01.fit.gz" for name in ("n3", "b0")]
+    data = replace(import_gbm(paths, burst_id="bn080916009"), attitude=np.array([0, 0, 0, 1.0]))
+
+    found = locate(data, "GRM")
+
+    # B0 has no channel below 100 keV: it counts for the trigger only.
+    assert -1 < found.trigger.stop.to_value(u.s) < 3
+    assert found.confidence.level == 3
+    assert found.status == "not located"
+    assert "at least three detectors" in found.reason
 
 
 def test_bands_without_a_channel_are_refused(near_axis):
