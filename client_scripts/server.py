@@ -135,7 +135,8 @@ def _show(server: "RunningServer", output: Output) -> None:
         output.data(f"token         {server.token_file}")
         output.note(
             "Commands of this user find it by themselves. Elsewhere:\n"
-            f"  export PROV_SERVER_URL={server.url} PROV_TOKEN_FILE={server.token_file}"
+            f"  export PROV_SERVER_URL={server.url} PROV_TOKEN_FILE={server.token_file}\n"
+            "In a browser: prod-server open prints a link to the pages."
         )
     sys.stdout.flush()
 
@@ -156,6 +157,24 @@ def status(state_dir: str | None, output: Output) -> None:
     with ProvClient(server.url, timeout_s=10, retries=0) as client:
         client.health()
     _show(server, output)
+
+
+@main.command("open", cls=ProdCommand)
+@output_options
+def open_(output: Output) -> None:
+    """Print a link to the pages that signs a browser in: once, within two minutes.
+
+    The token itself is not in it. The browser may then read, and nothing else.
+    """
+    from provmanager.client import ProvClient
+
+    with ProvClient.connect() as client:
+        link = client.sign_in_link()
+        url = f"{client.url}{link['path']}"
+    if output.as_json:
+        output.json({"url": url, "expires_in_s": link["expires_in_s"]})
+    else:
+        output.data(url)
 
 
 @main.command(cls=ProdCommand)

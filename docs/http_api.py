@@ -32,6 +32,10 @@ method for each call.
 Every request but `GET /v1/health` carries `Authorization: Bearer <token>`. Each role may do what
 those before it may: reader, recorder, curator, admin.
 
+What ends with `.json` is the twin of a page for people ([auditors.md](auditors.md)), which stands
+at the same path without that ending: `GET /search` is the page of `GET /search.json`. Pages take
+the cookie of a browser that is signed in as well as a token; `/v1` takes tokens only.
+
 Record a document, and ask where a product came from:
 
 ```sh

@@ -31,6 +31,7 @@ from .wire import (
     RoleName,
     RunListItem,
     SearchPage,
+    SignInLink,
     Spooled,
     SummaryAnswer,
     TokenItem,
@@ -338,6 +339,10 @@ class ProvClient:
     def revoke_token(self, which: str) -> TokenItem:
         """Revoke the token of that id or name."""
         return cast(TokenItem, self._transport.json("DELETE", f"/v1/tokens/{_part(which)}"))
+
+    def sign_in_link(self) -> SignInLink:
+        """Return a link that signs one browser in to the server's pages, once and soon."""
+        return cast(SignInLink, self._transport.json("POST", "/v1/sign-in-links"))
 
     def _send_json(
         self, method: str, path: str, value: JSONDict, *, is_idempotent: bool

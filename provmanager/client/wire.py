@@ -383,6 +383,13 @@ class NewToken(TokenItem):
     token: str
 
 
+class SignInLink(TypedDict):
+    """A link that signs one browser in, once; `path` stands after the server's address."""
+
+    path: str
+    expires_in_s: int
+
+
 class Limits(TypedDict):
     """The most that the server takes."""
 

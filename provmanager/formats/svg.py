@@ -4,6 +4,7 @@ No script, no font file, no outside reference. Status is told by a sign and a wo
 colour; light and dark follow the reader's system.
 """
 
+import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
@@ -28,8 +29,12 @@ _PAD_PX = 10
 _CHAR_PX = 7.6  # 13 px system fonts are 6.5 to 7.5 px a character wide on average,
 _BOLD_PX = 8.7  # and bold ones up to 8.6 (DejaVu Sans, the widest in common use)
 _MAX_CHARS = 30
+_GAP_PX = 44.0
+_UNPRINTABLE = re.compile(
+    "[\x00-\x1f\ud800-\udfff\ufffe\uffff\u200b-\u200f\u202a-\u202e\u2066-\u2069]"
+)
 _FEW_ARROWS = 5  # more arrows than this into one box, and their counts would hide each other
-_STYLE = """
+STYLE = """
 .lg{color-scheme:light dark;font:13px system-ui,-apple-system,"Segoe UI","DejaVu Sans",sans-serif}
 .lg text{fill:#1b1f24}
 .lg .lg-dim{fill:#57606a;font-size:12px}
@@ -40,6 +45,9 @@ _STYLE = """
 .lg .lg-bad rect{stroke:#b3261e;stroke-width:2.5}
 .lg .lg-bad .lg-status{fill:#b3261e;font-weight:600}
 .lg .lg-focus rect{stroke:#0b57d0;stroke-width:3.5}
+.lg .lg-between rect{stroke:#7a3fb0;stroke-width:2}
+.lg .lg-pinned rect{stroke:#7a3fb0;stroke-width:3;stroke-dasharray:7 3}
+.lg .lg-lit .lg-arrow{stroke:#0b57d0;stroke-width:2.5}
 .lg .lg-arrow{fill:none;stroke:#6e7781;stroke-width:1.4}
 .lg .lg-head{fill:#6e7781}
 .lg .lg-count{fill:#57606a;font-size:11px;text-anchor:end}
@@ -53,7 +61,9 @@ _STYLE = """
 .lg .lg-bad rect{stroke:#ff7b72}
 .lg .lg-bad .lg-status{fill:#ff7b72}
 .lg .lg-focus rect{stroke:#79b8ff}
+.lg .lg-between rect,.lg .lg-pinned rect{stroke:#d2a8ff}
 .lg .lg-arrow{stroke:#8b949e}
+.lg .lg-lit .lg-arrow{stroke:#79b8ff}
 .lg .lg-head{fill:#8b949e}
 }
 """
@@ -93,13 +103,13 @@ def render_svg(
     boxes, arrows = _acyclic(boxes, list(summary["arrows"]))
     texts = {box["id"]: _lines(box) for box in boxes}
     sizes = {box["id"]: _size(texts[box["id"]]) for box in boxes}
-    layout = arrange(sizes, [(a["source"], a["target"]) for a in arrows])
+    layout = arrange(sizes, [(a["source"], a["target"]) for a in arrows], gap_x=_GAP_PX)
     name = title or f"Lineage of {summary['focus'].get('name') or summary['focus']['id']}"
     parts = [
         _head(layout, prefix, has_links=link is not None),
         f'<title id="{prefix}-title">{_text(name)}</title>',
         f'<desc id="{prefix}-desc">{_text(_described(boxes, arrows))}</desc>',
-        f"<style>{_STYLE}</style>",
+        f"<style>{STYLE}</style>",
         f'<defs><marker id="{prefix}-head" viewBox="0 0 8 8" refX="7.5" refY="4" markerWidth="8" '
         'markerHeight="8" orient="auto"><path class="lg-head" d="M0 0 8 4 0 8z"/></marker></defs>',
         *_arrows(arrows, layout, prefix),
@@ -224,7 +234,9 @@ def _is_bad(box: Box) -> bool:
 
 def _box(box: Box, lines: Sequence[tuple[str, str]], place: Place, link: LinkOf | None) -> str:
     classes = ["lg-box", "lg-activity" if box["kind"] == "activity" else "lg-product"]
-    classes += ["lg-bad"] * _is_bad(box) + ["lg-focus"] * bool(box.get("is_focus"))
+    marks = {"lg-bad": _is_bad(box), "lg-focus": box.get("is_focus"),
+             "lg-pinned": box.get("is_pinned"), "lg-between": box.get("is_between")}  # fmt: skip
+    classes += [name for name, is_on in marks.items() if is_on]
     x, y = place.x, place.y
     rounded = 3 if box["kind"] == "activity" else 14
     texts = "".join(
@@ -274,8 +286,9 @@ def _arrows(arrows: Sequence[Box], layout: Layout, prefix: str) -> list[str]:
         count = arrow.get("count") or 0
         told = f"{count} link{'s' if count != 1 else ''}" + (f" as {roles}" if roles else "")
         found.append(
-            f'<g><title>{_text(told)}</title><path class="lg-arrow" d="{_path(points)}" '
-            f'marker-end="url(#{prefix}-head)"/>'
+            f'<g class="lg-link" data-source={_attribute(arrow["source"])} '
+            f"data-target={_attribute(arrow['target'])}><title>{_text(told)}</title>"
+            f'<path class="lg-arrow" d="{_path(points)}" marker-end="url(#{prefix}-head)"/>'
         )
         if count > 1 and n_into[arrow["target"]] <= _FEW_ARROWS:
             x, y = points[-1]
@@ -297,11 +310,8 @@ def _path(points: Sequence[Point]) -> str:
 
 
 def _printable(text: str) -> str:
-    """Replace what XML 1.0 cannot hold."""
-    return "".join(
-        c if c >= " " and not ("\ud800" <= c <= "\udfff") and c not in "\ufffe\uffff" else "\ufffd"
-        for c in text
-    )
+    """Replace what XML 1.0 cannot hold, and what turns the direction of writing unseen."""
+    return _UNPRINTABLE.sub("\ufffd", text)
 
 
 def _text(text: str) -> str:

@@ -12,7 +12,8 @@ from provmanager.store import documents as document_store
 from provmanager.store import lineage as store
 
 from .describe import checked_sha256, no_document
-from .trace import Direction, lineage, summary
+from .summary import summary
+from .trace import Direction, lineage
 
 ExportFormat = Literal["prov-json", "prov-n", "prov-xml", "svg"]
 EXPORT_FORMATS = get_args(ExportFormat)

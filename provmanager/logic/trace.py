@@ -1,7 +1,7 @@
 """Tracing: where a product comes from, and what came of it."""
 
 from collections import defaultdict, deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
@@ -21,17 +21,19 @@ MAX_ACTIVITIES = 100_000
 
 
 @dataclass(frozen=True, slots=True)
-class _Reach:
+class Reach:
     """The nodes of a lineage: activities and entities by direction."""
 
     nodes: dict[str, list[int]]
     truncated: bool
 
     def of(self, direction: str) -> list[int]:
+        """Return those of one direction."""
         return self.nodes.get(direction, [])
 
     @property
     def all(self) -> list[int]:
+        """Return all of them, each once."""
         return list(dict.fromkeys(i for ids in self.nodes.values() for i in ids))
 
 
@@ -56,7 +58,7 @@ def lineage(
         Whether to add the activities around those found (workflow runs, jobs) and ``parts``.
     """
     focus = find(session, ref)
-    reach = _reach(session, focus, direction, depth=depth, limit=min(limit, MAX_ACTIVITIES))
+    reach = walk_lineage(session, focus, direction, depth=depth, limit=min(limit, MAX_ACTIVITIES))
     activities = store.activities(session, reach.all)
     is_activity = {a["activity_id"] for a in activities}
     up = [i for i in reach.of("up") if i in is_activity]
@@ -72,9 +74,10 @@ def lineage(
     )
 
 
-def _reach(
+def walk_lineage(
     session: Session, focus: Reference, direction: Direction, *, depth: int | None, limit: int
-) -> _Reach:
+) -> Reach:
+    """Return the nodes that `focus` came from, or that came of it; at most `limit` each way."""
     nodes: dict[str, list[int]] = {}
     truncated = False
     ways: Sequence[store.Direction] = ("up", "down") if direction == "both" else (direction,)
@@ -86,7 +89,7 @@ def _reach(
         found = store.walk(session, start, way, depth=steps, limit=limit + 1)
         truncated = truncated or len(found) > limit
         nodes[way] = found[:limit]
-    return _Reach(nodes, truncated)
+    return Reach(nodes, truncated)
 
 
 class _Answer:
@@ -270,109 +273,3 @@ def _entity(row: Row, depth: int | None) -> JSONDict:
 def iso(when: datetime | None) -> str | None:
     """Return an instant as ISO 8601 with Z, or None."""
     return when.isoformat().replace("+00:00", "Z") if when else None
-
-
-def summary(
-    session: Session,
-    ref: str,
-    *,
-    direction: Direction = "up",
-    depth: int | None = None,
-    limit: int = 1_000_000,
-) -> JSONDict:
-    """Return the lineage of `ref` as classes: boxes of like activities and products, and arrows.
-
-    Arrows follow the data: product to activity (used), activity to product (generated).
-    """
-    focus = find(session, ref)
-    reach = _reach(session, focus, direction, depth=depth, limit=limit)
-    nodes = reach.all
-    entity_ids = store.entity_ids(
-        session,
-        node_ids=[*nodes, *([focus.key] if focus.kind == "entity" else [])],
-        used_by=reach.of("up"),
-        generated_by=reach.of("down"),
-    )
-    rows = store.summary(session, activity_ids=nodes, entity_ids=entity_ids, focus=focus.key)
-    boxes, arrows = _boxes(rows)
-    n_activities = sum(b["count"] for b in boxes if b["kind"] == "activity")
-    return {
-        "focus": focus.to_wire(),
-        "direction": direction,
-        "depth": depth,
-        "truncated": reach.truncated,
-        "counts": {
-            "activities": n_activities,
-            "entities": len(entity_ids),
-            "used": sum(a["count"] for a in arrows if a["kind"] == "used"),
-            "generated": sum(a["count"] for a in arrows if a["kind"] == "generated"),
-            "roots": sum(r["n"] for r in rows["products"] if r["generator"] is None),
-        },
-        "boxes": boxes,
-        "arrows": arrows,
-    }
-
-
-def _boxes(
-    rows: Mapping[str, Sequence[Row]],
-) -> tuple[list[JSONDict], list[JSONDict]]:
-    ids: dict[tuple[object, ...], str] = {}
-    boxes: list[JSONDict] = []
-    for row in rows["activities"]:
-        ids["activity", row["name"], row["is_focus"]] = f"a{len(ids)}"
-        statuses = ("completed", "error", "interrupted", "running", "unknown")
-        boxes.append(
-            {
-                "id": ids["activity", row["name"], row["is_focus"]],
-                "kind": "activity",
-                "name": row["name"],
-                "count": row["n"],
-                "statuses": {s: row[s] for s in statuses if row[s]},
-                "versions": sorted(row["versions"] or ()),
-                "first_at": iso(row["first_at"]),
-                "last_at": iso(row["last_at"]),
-                "is_focus": row["is_focus"],
-            }
-        )
-    for row in rows["products"]:
-        key = _product(row)
-        ids[key] = f"p{len(ids)}"
-        boxes.append(
-            {
-                "id": ids[key],
-                "kind": "product",
-                "name": row["example"] if row["n"] == 1 else f"*{row['extension']}",
-                "count": row["n"],
-                "statuses": {},
-                "versions": [],
-                "first_at": iso(row["first_at"]),
-                "last_at": iso(row["last_at"]),
-                "is_focus": row["is_focus"],
-            }
-        )
-    return boxes, list(_arrows(rows, ids))
-
-
-def _product(row: Row, prefix: str = "") -> tuple[object, ...]:
-    return ("product", row[f"{prefix}generator"], row[f"{prefix}extension"],
-            row[f"{prefix}is_focus"])  # fmt: skip
-
-
-def _arrows(
-    rows: Mapping[str, Sequence[Row]], ids: Mapping[tuple[object, ...], str]
-) -> Iterable[JSONDict]:
-    for row in rows["used"]:
-        activity = ids["activity", row["name"], row["activity_is_focus"]]
-        roles = sorted(r for r in row["roles"] if r)
-        yield _arrow("used", ids[_product(row)], activity, row["n"], roles)
-    for row in rows["generated"]:
-        activity = ids["activity", row["name"], row["activity_is_focus"]]
-        yield _arrow("generated", activity, ids[_product(row)], row["n"], [])
-    for row in rows["linked"]:
-        source, target = ids[_product(row)], ids[_product(row, "to_")]
-        if source != target:
-            yield _arrow("derived", source, target, row["n"], [])
-
-
-def _arrow(kind: str, source: str, target: str, count: int, roles: Sequence[str]) -> JSONDict:
-    return {"kind": kind, "source": source, "target": target, "count": count, "roles": list(roles)}

@@ -18,7 +18,17 @@ from provmanager.logic.mentions import LocationPolicy
 from provmanager.logic.redaction import load_policy
 from provmanager.store.database import open_database
 
-from . import descriptions, documents, health, lineage, log, search, tokens, workflow_runs
+from . import (
+    descriptions,
+    documents,
+    health,
+    lineage,
+    log,
+    pages,
+    search,
+    tokens,
+    workflow_runs,
+)
 from .errors import add_error_handlers
 from .intake import Intake
 from .issuers import TokenIssuers
@@ -32,6 +42,9 @@ Provenance of data products: what was run, by whom, on what, and what came of it
 
 Every request but `GET /v1/health` needs a token (`Authorization: Bearer prov_…`). Every failure is
 `{"code", "message", "details"}`.
+
+What ends with `.json` is the twin of a page for people, which stands at the same path without that;
+its fields may change from one minor version to the next.
 """
 
 
@@ -106,4 +119,6 @@ def create_app(settings: Settings) -> FastAPI:
     routed = (health, documents, lineage, search, workflow_runs, descriptions, log, tokens)
     for module in routed:
         app.include_router(module.router)
+    for router in pages.ROUTERS:
+        app.include_router(router)
     return app

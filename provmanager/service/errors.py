@@ -42,15 +42,17 @@ def _prov_error(_: Request, error: Exception) -> JSONResponse:
 
 
 def _invalid_request(_: Request, error: Exception) -> JSONResponse:
-    """Tell of the first wrong parameter or field, with a JSON pointer to it."""
     assert isinstance(error, RequestValidationError)
+    return error_response(invalid_request(error))
+
+
+def invalid_request(error: RequestValidationError) -> UsageError:
+    """Return the error that tells of wrong parameters or fields, with JSON pointers to them."""
     problems = [_problem(item) for item in error.errors()]
-    return error_response(
-        UsageError(
-            "; ".join(message for _, message in problems[:3]),
-            pointer=problems[0][0],
-            problems=[{"pointer": pointer, "message": message} for pointer, message in problems],
-        )
+    return UsageError(
+        "; ".join(message for _, message in problems[:3]),
+        pointer=problems[0][0],
+        problems=[{"pointer": pointer, "message": message} for pointer, message in problems],
     )
 
 

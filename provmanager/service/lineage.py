@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Query, Response
 
 from provmanager.logic import export, references, trace
+from provmanager.logic.summary import summary
 from provmanager.model import Role
 
 from .deps import SessionDep
@@ -51,7 +52,7 @@ def get_summary(
     ref: Ref, session: SessionDep, direction: Direction = "up", depth: Depth = None
 ) -> Summary:
     """Return a lineage of any size as a few boxes of like activities and products."""
-    return Summary.model_validate(trace.summary(session, ref, direction=direction, depth=depth))
+    return Summary.model_validate(summary(session, ref, direction=direction, depth=depth))
 
 
 @router.get(

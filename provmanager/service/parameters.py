@@ -50,7 +50,10 @@ async def check_parameters(request: Request) -> None:
 def _declared(request: Request) -> dict[str, bool]:
     """Return the names of the route's parameters, and whether each may be given several times."""
     path = request.scope["route"].path_format
-    operation = request.app.openapi()["paths"][path][request.method.lower()]
+    paths = request.app.openapi()["paths"]
+    # A page is described by its JSON twin; what is described nowhere takes nothing.
+    described = paths.get(path) or paths.get(f"{path}.json") or {}
+    operation = described.get(request.method.lower(), {})
     return {
         parameter["name"]: _is_list(parameter["schema"])
         for parameter in operation.get("parameters", ())

@@ -1,4 +1,4 @@
-"""Every route declares who may use it: ``require(Role.READER)`` or `OPEN`."""
+"""Every route declares who may use it: ``require(Role.READER)``, `READ_PAGE` or `OPEN`."""
 
 import time
 from dataclasses import dataclass
@@ -10,12 +10,15 @@ from fastapi import Depends, Request
 from fastapi.concurrency import run_in_threadpool
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
-from provmanager.logic import access
+from provmanager.logic import access, sessions
 from provmanager.model import Principal, Role
 from provmanager.store.database import Database
 
 from .deps import DatabaseDep
 from .issuers import TokenIssuers
+
+COOKIE = "prov_session"
+"""What a signed-in browser shows; it admits to the pages only, and not to ``/v1``."""
 
 _bearer = HTTPBearer(
     auto_error=False,
@@ -23,6 +26,8 @@ _bearer = HTTPBearer(
     description="A token made by `prod-token create`, the operator's own, or one of a DiracX "
     "server that the operator trusts.",
 )
+BearerDep = Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
+"""What stands in the header Authorization, if it is a bearer token."""
 
 
 class KnownTokens:
@@ -64,7 +69,7 @@ class AccessRule:
         self,
         request: Request,
         database: DatabaseDep,
-        credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)],
+        credentials: BearerDep,
     ) -> Principal:
         """Return whom the request comes from, or raise Authentication- or AuthorisationError."""
         token = credentials.credentials if credentials else None
@@ -91,6 +96,33 @@ def _look_up(database: Database, token: str | None) -> Principal:
 
 
 @dataclass(frozen=True, slots=True)
+class PageRule(AccessRule):
+    """Admits tokens of at least `role`, and browsers that are signed in (as readers)."""
+
+    async def __call__(
+        self, request: Request, database: DatabaseDep, credentials: BearerDep
+    ) -> Principal:
+        """Return whom the request comes from, or raise Authentication- or AuthorisationError."""
+        cookie = request.cookies.get(COOKIE)
+        if credentials is not None or not cookie:
+            return await AccessRule.__call__(self, request, database, credentials)
+        known: KnownTokens = request.app.state.known_tokens
+        key = f"{COOKIE}\n{cookie}"  # no header can hold that, so no token can be it
+        principal = known.get(key)
+        if principal is None:
+            principal = await run_in_threadpool(_look_up_session, database, cookie)
+            known.put(key, principal)
+        access.authorise(principal, self.role)
+        request.state.principal = principal
+        return principal
+
+
+def _look_up_session(database: Database, cookie: str) -> Principal:
+    with database.statements() as session:
+        return sessions.find_session(session, cookie, now=datetime.now(UTC))
+
+
+@dataclass(frozen=True, slots=True)
 class OpenRule:
     """A dependency that admits everybody."""
 
@@ -107,6 +139,9 @@ def require(role: Role) -> Any:  # Any: what fastapi.Depends returns
     """
     return Depends(AccessRule(role))
 
+
+READ_PAGE = Depends(PageRule(Role.READER))
+"""Declares a page: for readers, by token or by the cookie of a browser that is signed in."""
 
 OPEN = Depends(OpenRule())
 """Declares a route that needs no token."""

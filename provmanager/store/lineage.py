@@ -232,72 +232,6 @@ def contradicted(
     return {row.id: row.n for row in rows}
 
 
-# The last extension, with the one before it (.dl1.h5, .tar.gz) where that is no number or name:
-# letters, or up to three of them and one digit.
-_EXTENSION = (
-    "coalesce(substring(lower(coalesce(e.name, l.name)) "
-    r"from '((\.[a-z]{1,3}[0-9]|\.[a-z]{2,12})?\.[a-z][a-z0-9]{0,7})$'), '')"
-)
-
-_SUMMARY = f"""
-WITH act AS MATERIALIZED (
-    SELECT activity_id, name, version, status, started_at, ended_at
-    FROM prov.activity WHERE activity_id = ANY(CAST(:ids AS bigint[]))
-), ent AS MATERIALIZED (
-    SELECT e.entity_id, e.generated_by, e.entity_id = :focus AS is_focus,
-           g.name AS generator, {_EXTENSION} AS extension, coalesce(e.name, l.name) AS name,
-           coalesce(e.generated_at, g.ended_at) AS at
-    FROM prov.entity e LEFT JOIN prov.location l USING (location_id)
-    LEFT JOIN prov.activity g ON g.activity_id = e.generated_by
-    WHERE e.entity_id = ANY(CAST(:entities AS bigint[]))
-)
-"""  # noqa: S608
-
-
-def summary(
-    session: Session, *, activity_ids: Sequence[int], entity_ids: Sequence[int], focus: int
-) -> dict[str, list[RowMapping]]:
-    """Return boxes and arrows of the class summary of a lineage, as GROUP BYs over its nodes.
-
-    The class of an activity is its name; that of a product is the name of the activity that
-    generated it and its extension; the focus is a class of its own.
-    """
-    given = {"ids": list(activity_ids), "entities": list(entity_ids), "focus": focus}
-    product = "e.generator, e.extension, e.is_focus"  # columns, no input: S608 below is none
-    queries = {
-        "activities": "SELECT a.name, a.activity_id = :focus AS is_focus, count(*) AS n, "
-        "count(*) FILTER (WHERE status = 'completed') AS completed, "
-        "count(*) FILTER (WHERE status = 'error') AS error, "
-        "count(*) FILTER (WHERE status = 'interrupted') AS interrupted, "
-        "count(*) FILTER (WHERE status = 'running') AS running, "
-        "count(*) FILTER (WHERE status = 'unknown') AS unknown, "
-        "array_agg(DISTINCT version) FILTER (WHERE version IS NOT NULL) AS versions, "
-        "min(started_at) AS first_at, max(coalesce(ended_at, started_at)) AS last_at "
-        "FROM act a GROUP BY 1, 2 ORDER BY 1, 2",
-        "products": f"SELECT {product}, count(*) AS n, min(at) AS first_at, max(at) AS last_at, "  # noqa: S608
-        "min(e.name) AS example FROM ent e GROUP BY 1, 2, 3 ORDER BY 1, 2, 3",
-        "used": f"SELECT {product}, a.name, a.activity_id = :focus AS activity_is_focus, "  # noqa: S608
-        "count(*) AS n, array_agg(DISTINCT r.name) AS roles "
-        "FROM act a JOIN prov.used u USING (activity_id) JOIN ent e USING (entity_id) "
-        "JOIN prov.role r USING (role_id) GROUP BY 1, 2, 3, 4, 5 ORDER BY 1, 2, 3, 4, 5",
-        "generated": f"SELECT {product}, a.name, a.activity_id = :focus AS activity_is_focus, "  # noqa: S608
-        "count(*) AS n FROM act a JOIN ent e ON e.generated_by = a.activity_id "
-        "GROUP BY 1, 2, 3, 4, 5 ORDER BY 1, 2, 3, 4, 5",
-        "linked": "SELECT s.generator, s.extension, s.is_focus, t.generator AS to_generator, "
-        "t.extension AS to_extension, t.is_focus AS to_is_focus, count(*) AS n FROM ("
-        "SELECT derived_id AS t, source_id AS s FROM prov.was_derived_from "
-        "WHERE derived_id = ANY(CAST(:entities AS bigint[])) UNION "
-        "SELECT collection_id, member_id FROM prov.had_member "
-        "WHERE collection_id = ANY(CAST(:entities AS bigint[]))) x "
-        "JOIN ent s ON s.entity_id = x.s JOIN ent t ON t.entity_id = x.t "
-        "GROUP BY 1, 2, 3, 4, 5, 6 ORDER BY 1, 2, 3, 4, 5, 6",
-    }
-    return {
-        name: list(session.execute(text(_SUMMARY + query), given).mappings())
-        for name, query in queries.items()
-    }
-
-
 def entity_ids(
     session: Session,
     *,
@@ -308,13 +242,19 @@ def entity_ids(
     """Return the ids of the entities that `entities` would return, without their rows."""
     rows = session.execute(
         text(
-            "SELECT entity_id FROM prov.entity WHERE entity_id = ANY(:n) "
-            "UNION SELECT entity_id FROM prov.used WHERE activity_id = ANY(:u) "
-            "UNION SELECT entity_id FROM prov.entity WHERE generated_by = ANY(:g)"
+            "SELECT entity_id FROM prov.entity WHERE entity_id = ANY(CAST(:n AS bigint[])) "
+            "UNION SELECT entity_id FROM prov.used WHERE activity_id = ANY(CAST(:u AS bigint[])) "
+            "UNION SELECT entity_id FROM prov.entity "
+            "WHERE generated_by = ANY(CAST(:g AS bigint[]))"
         ),
-        {"n": list(node_ids), "u": list(used_by), "g": list(generated_by)},
+        {"n": id_array(node_ids), "u": id_array(used_by), "g": id_array(generated_by)},
     )
     return list(rows.scalars())
+
+
+def id_array(ids: Sequence[int]) -> str:
+    """Return `ids` as the text of a bigint[]: an ARRAY expression of them is parsed far slower."""
+    return f"{{{','.join(map(str, ids))}}}"
 
 
 def associations(session: Session, activity_uuids: Sequence[str]) -> list[RowMapping]:

@@ -55,16 +55,19 @@ def test_a_route_without_a_rule_would_be_found():
     assert found == [[]]
 
 
-def test_only_health_and_the_api_description_are_open(app):
+OPEN = {"/v1/health", "/sign-in", "/sign-out", "/assets/{name}"}
+
+
+def test_only_health_the_sign_in_and_the_api_description_are_open(app):
     is_open = {r.path for r in api_routes(app) if isinstance(rules_of(r.dependant)[0], OpenRule)}
-    assert is_open == {"/v1/health"}
+    assert is_open == OPEN
     others = {route.path for route in all_routes(app)} - {r.path for r in api_routes(app)}
     assert others == {"/v1/openapi.json"}
 
 
 def test_every_closed_route_answers_401_without_a_token(app, app_url):
     for route in api_routes(app):
-        if route.path == "/v1/health":
+        if route.path in OPEN:
             continue
         path = route.path.replace("{", "").replace("}", "")
         for method in route.methods:
