@@ -19,7 +19,7 @@ activities that happen to write equal bytes made two products.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import IntEnum
@@ -286,9 +286,12 @@ def _inner_generation(groups: list[_Group]) -> list[_Group]:
             for key in keys_of(mention):
                 if group not in by_key[key]:
                     by_key[key].append(group)
+    # taken before anything is absorbed: a part that took over its workflow's statement is still
+    # the part, and no other part's output
+    owners = {id(g): {m.activity for m in g.generations} for g in groups}
     gone: set[int] = set()
     for group in sorted(groups, key=lambda g: _depth(g)):
-        inner = _inner_of(group, by_key, gone)
+        inner = _inner_of(group, owners[id(group)], by_key, gone)
         if inner is not None:
             inner.absorb(group)
             for key in {k for m in group.generations for k in keys_of(m)}:
@@ -302,10 +305,13 @@ def _depth(group: _Group) -> int:
 
 
 def _inner_of(
-    group: _Group, by_key: Mapping[tuple[str, str], list[_Group]], gone: set[int]
+    group: _Group,
+    owners: Set[UUID | None],
+    by_key: Mapping[tuple[str, str], list[_Group]],
+    gone: Set[int],
 ) -> _Group | None:
-    owners = {m.activity for m in group.generations}
-    candidates: list[tuple[datetime, str, _Group]] = []
+    candidates: list[tuple[bool, datetime, str, _Group]] = []
+    names = _names(group)
     for mention in group.generations:
         for key in keys_of(mention):
             for other in by_key.get(key, ()):
@@ -316,8 +322,15 @@ def _inner_of(
                 times = [m for m in other.generations if m.outer & owners]
                 if times:
                     last = max(times, key=lambda m: (m.generated_at, str(m.activity)))
-                    candidates.append((last.generated_at, str(last.activity), other))
-    return max(candidates, key=lambda c: c[:2])[2] if candidates else None
+                    is_called_so = not names.isdisjoint(_names(other))
+                    named = (is_called_so, last.generated_at, str(last.activity), other)
+                    candidates.append(named)
+    return max(candidates, key=lambda c: c[:3])[3] if candidates else None
+
+
+def _names(group: _Group) -> set[str]:
+    """Return what a group's files are called, wherever they lie."""
+    return {place.rpartition("/")[2] for m in group.generations for place in m.locations}
 
 
 def _same_digest(written: list[_Group], readers: list[_Group]) -> list[_Group]:

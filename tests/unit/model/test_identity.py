@@ -109,6 +109,21 @@ def test_what_a_part_generated_is_not_the_outer_activitys() -> None:
     assert found.digests == {_SHA}
 
 
+def test_parts_that_made_equal_bytes_made_two_products_and_the_outer_is_one_of_them() -> None:
+    """A step copies: each has its product, and the workflow's is the one called like it."""
+    within = frozenset({run(9)})
+    first = made(1, 5, outer=within, digests=(_SHA,), locations=("file://node/1/said.txt",))
+    read = used(2, 6, outer=within, digests=(_SHA,), locations=("file://node/1/said.txt",))
+    copy = made(2, 7, outer=within, digests=(_SHA,), locations=("file://node/2/sorted.txt",))
+    for name, inner, other in (("sorted.txt", copy, first), ("said.txt", first, copy)):
+        outer = made(9, 20, digests=(_SHA,), locations=(f"file://node/products/{name}",))
+        found = of(inner, outer, other, read)
+        assert found.outer == [outer]
+        assert found.producer == inner
+        assert of(other, outer, inner, read).producer == other
+        assert of(read, outer, first, copy).producer == first
+
+
 def test_a_path_that_nobody_wrote_is_the_file_whose_digest_was_seen_there() -> None:
     known, unknown = used(1, 5, digests=(_SHA,)), used(2, 9)
     assert of(unknown, known).uuid == of(known, unknown).uuid
