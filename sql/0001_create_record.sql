@@ -1,5 +1,6 @@
 -- The record: W3C PROV-DM and IVOA ProvenanceDM 1.0 (REC 2020-04-11) on PostgreSQL.
--- Keys inside are bigint, names outside are UUIDs and IRIs. Applied in schema prov.
+-- Keys inside are bigint (integer for what is stored once and shared), names outside are UUIDs and
+-- IRIs. Applied in schema prov. Indexes whose entries come in ascending order are packed full.
 
 CREATE SEQUENCE node_id AS bigint CACHE 1;
 COMMENT ON SEQUENCE node_id IS 'Keys of activities and entities: one sequence, so that both are nodes of the lineage graph; and of documents';
@@ -63,7 +64,7 @@ COMMENT ON COLUMN role.role_id IS 'Key inside';
 COMMENT ON COLUMN role.name IS 'The role as the tool wrote it';
 
 CREATE TABLE host (
-    host_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    host_id integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     sha256  bytea NOT NULL UNIQUE CHECK (octet_length(sha256) = 32),
     name    text,
     content jsonb NOT NULL
@@ -75,7 +76,7 @@ COMMENT ON COLUMN host.name IS 'Host name (node)';
 COMMENT ON COLUMN host.content IS 'All that was said of the machine';
 
 CREATE TABLE environment (
-    environment_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    environment_id integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     sha256         bytea NOT NULL UNIQUE CHECK (octet_length(sha256) = 32),
     content        jsonb NOT NULL
 );
@@ -85,7 +86,7 @@ COMMENT ON COLUMN environment.sha256 IS 'SHA-256 of the canonical JSON';
 COMMENT ON COLUMN environment.content IS 'The environment as the tool wrote it, without host, argv and times';
 
 CREATE TABLE package (
-    environment_id bigint NOT NULL REFERENCES environment ON DELETE CASCADE,
+    environment_id integer NOT NULL REFERENCES environment ON DELETE CASCADE,
     name           text NOT NULL,
     version        text NOT NULL,
     PRIMARY KEY (environment_id, name, version)
@@ -97,7 +98,7 @@ COMMENT ON COLUMN package.name IS 'Distribution name as written';
 COMMENT ON COLUMN package.version IS 'Version as written; empty where none was given';
 
 CREATE TABLE container (
-    container_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    container_id integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     sha256       bytea NOT NULL UNIQUE CHECK (octet_length(sha256) = 32),
     content      jsonb NOT NULL
 );
@@ -107,7 +108,7 @@ COMMENT ON COLUMN container.sha256 IS 'SHA-256 of the canonical JSON';
 COMMENT ON COLUMN container.content IS 'Image, digest, runtime';
 
 CREATE TABLE configuration (
-    configuration_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    configuration_id integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     shape_sha256     bytea NOT NULL UNIQUE CHECK (octet_length(shape_sha256) = 32),
     content          jsonb NOT NULL
 );
@@ -118,14 +119,14 @@ COMMENT ON COLUMN configuration.shape_sha256 IS 'SHA-256 of activity name, versi
 COMMENT ON COLUMN configuration.content IS 'Flat object: dotted parameter name to value';
 
 CREATE TABLE activity (
-    activity_id      bigint PRIMARY KEY DEFAULT nextval('node_id'),
+    activity_id      bigint DEFAULT nextval('node_id') PRIMARY KEY WITH (fillfactor = 100),
     activity_uuid    uuid NOT NULL UNIQUE,
-    environment_id   bigint REFERENCES environment,
-    host_id          bigint REFERENCES host,
-    container_id     bigint REFERENCES container,
-    configuration_id bigint REFERENCES configuration,
     started_at       timestamptz,
     ended_at         timestamptz,
+    environment_id   integer REFERENCES environment,
+    host_id          integer REFERENCES host,
+    container_id     integer REFERENCES container,
+    configuration_id integer REFERENCES configuration,
     exit_code        integer,
     is_claim         boolean NOT NULL DEFAULT false,
     name             text,
@@ -145,7 +146,7 @@ CREATE TABLE activity (
     details          jsonb,
     CONSTRAINT activity_ends_after_start CHECK (ended_at >= started_at)
 );
-CREATE INDEX activity_by_name ON activity (name, started_at);
+CREATE INDEX activity_by_name ON activity (name);
 CREATE INDEX activity_by_start ON activity (started_at);
 CREATE INDEX activity_by_environment ON activity (environment_id) WHERE environment_id IS NOT NULL;
 CREATE INDEX activity_by_configuration ON activity (configuration_id) WHERE configuration_id IS NOT NULL;
@@ -183,61 +184,53 @@ CREATE TABLE activity_document (
     activity_id bigint NOT NULL REFERENCES activity ON DELETE CASCADE,
     document_id bigint NOT NULL REFERENCES document,
     claim       uuid NOT NULL,
-    PRIMARY KEY (activity_id, document_id)
+    PRIMARY KEY (activity_id, document_id) WITH (fillfactor = 100)
 );
-CREATE INDEX activity_document_by_document ON activity_document (document_id);
+CREATE INDEX activity_document_by_document ON activity_document (document_id) WITH (fillfactor = 100);
 COMMENT ON TABLE activity_document IS 'Which documents told of an activity';
 COMMENT ON COLUMN activity_document.activity_id IS 'The activity';
 COMMENT ON COLUMN activity_document.document_id IS 'The document';
 COMMENT ON COLUMN activity_document.claim IS 'First half of the SHA-256 of all that the document says of it; equal ones confirm';
 
 CREATE TABLE directory (
-    directory_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    directory_id integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     uri          text NOT NULL UNIQUE
 );
 COMMENT ON TABLE directory IS 'Leading parts of locations, once each';
 COMMENT ON COLUMN directory.directory_id IS 'Key inside';
 COMMENT ON COLUMN directory.uri IS 'Absolute URI up to and with the last slash';
 
-CREATE TABLE location (
-    location_id  bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-    directory_id bigint NOT NULL REFERENCES directory,
-    name         text NOT NULL,
-    UNIQUE (name, directory_id)
-);
-COMMENT ON TABLE location IS 'Places where entities lie: paths with their host, URLs, LFNs';
-COMMENT ON COLUMN location.location_id IS 'Key inside';
-COMMENT ON COLUMN location.directory_id IS 'Leading part';
-COMMENT ON COLUMN location.name IS 'Last part: the base name';
-
 CREATE TABLE entity (
-    entity_id          bigint PRIMARY KEY DEFAULT nextval('node_id'),
+    entity_id          bigint DEFAULT nextval('node_id') PRIMARY KEY WITH (fillfactor = 100),
     entity_uuid        uuid NOT NULL UNIQUE,
     generated_by       bigint REFERENCES activity,
-    location_id        bigint REFERENCES location,
     size_bytes         bigint CHECK (size_bytes >= 0),
     generated_at       timestamptz,
     invalidated_at     timestamptz,
+    directory_id       integer REFERENCES directory,
     generation_role_id integer REFERENCES role,
     generation_rule_id smallint REFERENCES link_rule,
     sha256             bytea CHECK (octet_length(sha256) = 32),
+    base_name          text,
     kind               text NOT NULL DEFAULT 'dataset' CHECK (kind IN ('dataset', 'value', 'collection')),
     name               text,
     value              text,
     content_type       text,
     comment            text,
     details            jsonb,
-    CONSTRAINT entity_generation CHECK ((generated_by IS NULL) = (generation_rule_id IS NULL))
+    CONSTRAINT entity_generation CHECK ((generated_by IS NULL) = (generation_rule_id IS NULL)),
+    CONSTRAINT entity_location CHECK ((directory_id IS NULL) = (base_name IS NULL))
 );
 CREATE INDEX entity_by_generator ON entity (generated_by) WHERE generated_by IS NOT NULL;
-CREATE INDEX entity_by_location ON entity (location_id) WHERE location_id IS NOT NULL;
-CREATE INDEX entity_by_sha256 ON entity (sha256) WHERE sha256 IS NOT NULL;
+CREATE INDEX entity_by_location ON entity (base_name, directory_id) WHERE base_name IS NOT NULL;
+CREATE INDEX entity_by_sha256 ON entity USING hash (sha256) WHERE sha256 IS NOT NULL;
 CREATE INDEX entity_by_name ON entity (name) WHERE name IS NOT NULL;
 COMMENT ON TABLE entity IS 'Entity, DatasetEntity, ValueEntity, Collection (IVOA 2.1); one version of a file is one entity. wasGeneratedBy is a column: at most one activity generates it';
 COMMENT ON COLUMN entity.entity_id IS 'Key inside, from node_id';
 COMMENT ON COLUMN entity.entity_uuid IS 'Identity outside: a function of what identifies it, the same in any order of ingest';
 COMMENT ON COLUMN entity.generated_by IS 'wasGeneratedBy: the activity';
-COMMENT ON COLUMN entity.location_id IS 'Its first location (LFN before URL before path)';
+COMMENT ON COLUMN entity.directory_id IS 'Leading part of its first location (LFN before URL before path)';
+COMMENT ON COLUMN entity.base_name IS 'Last part of its first location';
 COMMENT ON COLUMN entity.size_bytes IS 'Size';
 COMMENT ON COLUMN entity.generated_at IS 'generatedAtTime (UTC)';
 COMMENT ON COLUMN entity.invalidated_at IS 'invalidatedAtTime (UTC): when its location was written again, or as stated';
@@ -264,14 +257,16 @@ COMMENT ON COLUMN entity_identifier.kind IS 'product-id or digest';
 COMMENT ON COLUMN entity_identifier.identifier IS 'urn:uuid:..., guid:..., ivo://..., doi:..., an IRI; or algorithm:hexadecimal';
 
 CREATE TABLE entity_location (
-    entity_id   bigint NOT NULL REFERENCES entity ON DELETE CASCADE,
-    location_id bigint NOT NULL REFERENCES location,
-    PRIMARY KEY (entity_id, location_id)
+    entity_id    bigint NOT NULL REFERENCES entity ON DELETE CASCADE,
+    directory_id integer NOT NULL REFERENCES directory,
+    base_name    text NOT NULL,
+    PRIMARY KEY (entity_id, directory_id, base_name)
 );
-CREATE INDEX entity_location_by_location ON entity_location (location_id);
+CREATE INDEX entity_location_by_location ON entity_location (base_name, directory_id);
 COMMENT ON TABLE entity_location IS 'Further locations (replicas, copies, former paths)';
 COMMENT ON COLUMN entity_location.entity_id IS 'The entity';
-COMMENT ON COLUMN entity_location.location_id IS 'The location';
+COMMENT ON COLUMN entity_location.directory_id IS 'Leading part of the location';
+COMMENT ON COLUMN entity_location.base_name IS 'Last part of the location';
 
 CREATE TABLE entity_alias (
     alias_uuid  uuid PRIMARY KEY,
@@ -301,9 +296,9 @@ CREATE TABLE used (
     used_at      timestamptz,
     role_id      integer NOT NULL REFERENCES role,
     link_rule_id smallint NOT NULL REFERENCES link_rule,
-    PRIMARY KEY (activity_id, entity_id, role_id)
+    PRIMARY KEY (activity_id, entity_id, role_id) WITH (fillfactor = 100)
 );
-CREATE INDEX used_by_entity ON used (entity_id, activity_id);
+CREATE INDEX used_by_entity ON used (entity_id);
 COMMENT ON TABLE used IS 'used (IVOA 2.2); several roles are several rows';
 COMMENT ON COLUMN used.activity_id IS 'The activity';
 COMMENT ON COLUMN used.entity_id IS 'The entity';
@@ -415,9 +410,9 @@ COMMENT ON COLUMN was_attributed_to.role_id IS 'Role';
 CREATE TABLE edge (
     target_id bigint NOT NULL,
     source_id bigint NOT NULL,
-    PRIMARY KEY (target_id, source_id)
+    PRIMARY KEY (target_id, source_id) WITH (fillfactor = 100)
 );
-CREATE INDEX edge_by_source ON edge (source_id, target_id);
+CREATE INDEX edge_by_source ON edge (source_id);
 COMMENT ON TABLE edge IS 'Lineage, kept by ingest in the same transaction: a node and one that it directly depends on. Nodes are activities; an entity is a node only where it was derived, is a collection, or is used by way of those';
 COMMENT ON COLUMN edge.target_id IS 'The later node (activity_id or entity_id)';
 COMMENT ON COLUMN edge.source_id IS 'The earlier node (activity_id or entity_id)';
@@ -588,9 +583,9 @@ CREATE VIEW parameter AS
 COMMENT ON VIEW parameter IS 'Parameter and its wasConfiguredBy (IVOA 2.5): configuration as name and value';
 
 CREATE VIEW config_file AS
-    SELECT u.activity_id, u.entity_id, l.name, d.uri || l.name AS location, e.comment
+    SELECT u.activity_id, u.entity_id, e.base_name AS name, d.uri || e.base_name AS location, e.comment
     FROM used u JOIN role r USING (role_id) JOIN entity e USING (entity_id)
-    LEFT JOIN location l USING (location_id) LEFT JOIN directory d USING (directory_id)
+    LEFT JOIN directory d USING (directory_id)
     WHERE lower(r.name) IN ('configuration', 'tool configuration', 'config file', 'configfile')
        OR EXISTS (SELECT 1 FROM activity a JOIN activity_description x ON x.name = a.name
                   JOIN config_file_description f USING (activity_description_id)

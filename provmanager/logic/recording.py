@@ -166,16 +166,17 @@ class Recorder:
         told = (*self._batch.documents.values(), *self._found.documents.values())
         roles |= {a.role or "" for d in told for a in d.attributed}
         self._roles = writing.intern_roles(self._session, roles)
-        places = {split_location(x) for e in self._entities for x in e.facts.locations}
-        found = self._found.places
-        new = sorted(place for place in places if place not in found)
-        found |= writing.insert_locations(self._session, new)
+        known = self._found.directories
+        held = {split_location(x)[0] for e in self._entities if e.held for x in e.held.locations}
+        known |= writing.find_directories(self._session, held - known.keys())
+        places = {split_location(x)[0] for e in self._entities for x in e.facts.locations}
+        known |= writing.insert_directories(self._session, places - known.keys())
 
     def _entity_row(self, e: _Entity) -> dict[str, Any]:
         row = {
             "entity_id": e.entity_id,
             "entity_uuid": e.identity.uuid,
-            "location_id": self._place(e.facts.locations[0]) if e.facts.locations else None,
+            **self._place(e.facts.locations[0] if e.facts.locations else None),
             **e.facts.columns,
         }
         return row | self._generation(e)
@@ -205,21 +206,15 @@ class Recorder:
         row = join_columns(held.row, e.facts.columns, e.identity) | self._generation(e)
         if e.identity.uuid != held.uuid:
             row["entity_uuid"] = e.identity.uuid
-        row["location_id"] = self._first_place(e)
+        row |= self._place(_first_location(e))
         changed = {k: v for k, v in row.items() if v != held.row[k]}
         return {"entity_id": e.entity_id, **changed}
 
-    def _first_place(self, e: _Entity) -> int | None:
-        """Return the location that comes first: an LFN before a URL before a path."""
-        known = e.held if e.held and not e.is_rebuilt else None
-        first = min((*e.facts.locations, *(known.locations if known else ())),
-                    key=location_rank, default=None)  # fmt: skip
-        if known is not None and first in known.locations[:1]:
-            return int(known.row["location_id"])
-        return None if first is None else self._place(first)
-
-    def _place(self, uri: str) -> int:
-        return self._found.places[split_location(uri)]
+    def _place(self, uri: str | None) -> dict[str, Any]:  # Any: column values
+        if uri is None:
+            return {"directory_id": None, "base_name": None}
+        directory, name = split_location(uri)
+        return {"directory_id": self._found.directories[directory], "base_name": name}
 
     def _write_names(self) -> None:
         identifiers: list[tuple[object, ...]] = []
@@ -233,11 +228,9 @@ class Recorder:
             identifiers += [
                 (e.entity_id, "product-id", p) for p in e.facts.product_ids if p not in had
             ]
-            more = {self._place(x) for x in e.facts.locations}
-            held = (known.location_ids - {known.row["location_id"]}) if known else set()
-            more |= {known.row["location_id"]} if known else set()
-            more -= {self._first_place(e), None}
-            places += [(e.entity_id, i) for i in sorted(more - held)]
+            more = {*e.facts.locations, *(known.locations[:1] if known else ())}
+            more -= {_first_location(e), *(known.locations[1:] if known else ())}
+            places += [(e.entity_id, *self._place(x).values()) for x in sorted(more)]
             aside += [
                 (e.entity_id, documents[s.document])
                 for s in e.spoken
@@ -252,7 +245,11 @@ class Recorder:
             new,
         )
         relation_store.add_rows(
-            self._session, "entity_location", ("entity_id", "location_id"), places, new
+            self._session,
+            "entity_location",
+            ("entity_id", "directory_id", "base_name"),
+            places,
+            new,
         )
         relation_store.add_rows(
             self._session, "entity_document", ("entity_id", "document_id"), aside, new
@@ -359,8 +356,8 @@ class Recorder:
             self._roles,
         )
 
-    def _rewritten(self) -> set[int]:
-        """Return the locations of which the versions are not what they were."""
+    def _rewritten(self) -> set[tuple[int, str]]:
+        """Return the (directory_id, base name) of which the versions are not what they were."""
         at: dict[str, set[int]] = {}
         found = self._found
         for entity_id, known in found.known.items():
@@ -369,14 +366,15 @@ class Recorder:
         for e in self._entities:
             for place in e.facts.locations:
                 at.setdefault(place, set()).add(e.entity_id)
-        places: set[int | None] = {found.known[i].row["location_id"] for i in found.rebuilt}
+        places = [_held_place(found.known[i]) for i in found.rebuilt]
         for e in self._entities:
+            first = tuple(self._place(_first_location(e)).values())
             if e.held is None or e.is_rebuilt:
                 if e.generated_by is not None and any(len(at[p]) > 1 for p in e.facts.locations):
-                    places.add(self._first_place(e))
+                    places.append(first)
             elif not set(e.facts.locations) <= set(e.held.locations):
-                places |= {e.held.row["location_id"], self._first_place(e)}
-        return {place for place in places if place is not None}
+                places += [_held_place(e.held), first]
+        return {(directory, name) for directory, name in places if name is not None}
 
     def _write_edges(self) -> None:
         """Keep the lineage edges of what was touched."""
@@ -451,6 +449,18 @@ class Recorder:
         for run in self._batch.runs.values():
             written.contradictions += run.contradictions
         return written
+
+
+def _held_place(known: KnownEntity) -> tuple[Any, ...]:  # Any: column values
+    return (known.row["directory_id"], known.row["base_name"])
+
+
+def _first_location(e: _Entity) -> str | None:
+    """Return the location that comes first: an LFN before a URL before a path."""
+    known = e.held.locations if e.held and not e.is_rebuilt else ()
+    if len(e.facts.locations) == 1 and not known:
+        return e.facts.locations[0]
+    return min((*e.facts.locations, *known), key=location_rank, default=None)
 
 
 def _second_producer(e: _Entity, other: UUID | None) -> Contradiction:

@@ -114,7 +114,7 @@ def _at_location(session: Session, ref: str) -> Iterator[tuple[str, Sequence[Row
 
 
 def _only(ref: str, matched_by: str, rows: Sequence[RowMapping]) -> Reference:
-    places = {row["location_id"] for row in rows}
+    places = {row["location"] for row in rows}
     if len(rows) > 1 and (len(places) > 1 or matched_by in ("digest", "product-id")):
         candidates = [
             {

@@ -20,7 +20,7 @@ from provmanager.model import Document, InformKind, ProducerClaim
 from provmanager.model.identity import Act, Identity, Mention, keys_of, resolve
 from provmanager.store import activities as activity_store
 from provmanager.store import known as store
-from provmanager.store.writing import find_locations
+from provmanager.store.writing import find_directories
 
 from .assembly import claim_rank
 from .claims import Claim, Run, claims_of, merge
@@ -47,8 +47,8 @@ class Resolution:
         Those of `known` about which everything was resolved anew.
     documents : dict
         Documents that were read again for that, by SHA-256, as `document_ids`.
-    places : dict
-        Ids of those locations that the record has, by (directory, name).
+    directories : dict
+        Ids of those leading parts of locations that the record has.
     same : dict
         Known entities that nothing identifies but the mention itself, by UUID.
     renewed : set of int
@@ -61,7 +61,7 @@ class Resolution:
     rebuilt: set[int] = field(default_factory=set)
     documents: dict[str, Document] = field(default_factory=dict)
     document_ids: dict[str, int] = field(default_factory=dict)
-    places: dict[tuple[str, str], int] = field(default_factory=dict)
+    directories: dict[str, int] = field(default_factory=dict)
     same: dict[UUID, int] = field(default_factory=dict)
     renewed: set[int] = field(default_factory=set)
 
@@ -179,7 +179,7 @@ class _Resolver:
                     for claim in claims_of(document, stored.sha256):
                         self._claims[claim.activity.uuid].append(claim)
             self._select()
-            entities = _known_by_keys(session, keys, found.places)
+            entities = _known_by_keys(session, keys, found.directories)
             if len(keys) == n_keys and entities.keys() <= found.rebuilt:
                 break
         logger.info(
@@ -211,7 +211,7 @@ class _Resolver:
     def _resolve_against_known(self) -> None:
         session, found = self._session, self._found
         keys = {k for s in found.spoken.values() for k in keys_of(s.mention)}
-        found.known = _known_by_keys(session, keys, found.places)
+        found.known = _known_by_keys(session, keys, found.directories)
         standing = [e for i, e in found.known.items() if i not in found.rebuilt]
         mentions = [s.mention for s in found.spoken.values()]
         producers = self._producers_in_doubt(mentions, standing)
@@ -289,20 +289,19 @@ def _with_own_record(
 
 
 def _known_by_keys(
-    session: Session, keys: Iterable[Key], places: dict[tuple[str, str], int]
+    session: Session, keys: Iterable[Key], directories: dict[str, int]
 ) -> dict[int, store.KnownEntity]:
-    """Return the entities that have one of `keys`; the locations that are known go to `places`."""
+    """Return the entities that have one of `keys`; add to `directories` those that are known."""
     by_kind: dict[str, list[str]] = defaultdict(list)
     for kind, identifier in keys:
         by_kind[kind].append(identifier)
-    pairs = sorted(set(map(split_location, by_kind["location"])))
-    new = [pair for pair in pairs if pair not in places]
-    places |= find_locations(session, new)
+    pairs = list(map(split_location, by_kind["location"]))
+    directories |= find_directories(session, {d for d, _ in pairs} - directories.keys())
     return store.known_entities(
         session,
         digests=by_kind["digest"],
         product_ids=by_kind["product-id"],
-        location_ids=[places[pair] for pair in pairs if pair in places],
+        places=[(directories[d], name) for d, name in pairs if d in directories],
     )
 
 

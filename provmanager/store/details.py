@@ -30,13 +30,11 @@ def activity(session: Session, activity_id: int) -> RowMapping:
 def activity_relations(session: Session, activity_id: int) -> dict[str, list[RowMapping]]:
     """Return what hangs on an activity: uses, products, agents, levels, documents."""
     entity = (
-        "x.entity_uuid AS entity, coalesce(x.name, l.name) AS name, d.uri || l.name AS location, "
+        "x.entity_uuid AS entity, coalesce(x.name, x.base_name) AS name, "
+        "d.uri || x.base_name AS location, "
         "encode(x.sha256, 'hex') AS sha256, x.size_bytes "
     )
-    joins = (
-        "LEFT JOIN prov.location l USING (location_id) "
-        "LEFT JOIN prov.directory d USING (directory_id) "
-    )
+    joins = "LEFT JOIN prov.directory d USING (directory_id) "
     queries = {
         "used": f"SELECT {entity}, r.name AS role, k.name AS rule, k.basis FROM prov.used u "  # noqa: S608
         f"JOIN prov.entity x USING (entity_id) JOIN prov.role r USING (role_id) "
@@ -71,13 +69,13 @@ def entity(session: Session, entity_id: int) -> RowMapping:
     return (
         session.execute(
             text(
-                "SELECT e.*, coalesce(e.name, l.name) AS title, d.uri || l.name AS location, "
+                "SELECT e.*, coalesce(e.name, e.base_name) AS title, "
+                "d.uri || e.base_name AS location, "
                 "encode(e.sha256, 'hex') AS sha256_hex, a.activity_uuid, a.name AS activity_name, "
                 "a.status AS activity_status, a.version AS activity_version, "
                 "coalesce(e.generated_at, a.ended_at) AS made_at, r.name AS role, "
                 "k.name AS rule, k.basis "
-                "FROM prov.entity e LEFT JOIN prov.location l USING (location_id) "
-                "LEFT JOIN prov.directory d USING (directory_id) "
+                "FROM prov.entity e LEFT JOIN prov.directory d USING (directory_id) "
                 "LEFT JOIN prov.activity a ON a.activity_id = e.generated_by "
                 "LEFT JOIN prov.role r ON r.role_id = e.generation_role_id "
                 "LEFT JOIN prov.link_rule k ON k.link_rule_id = e.generation_rule_id "
@@ -95,12 +93,12 @@ def entity_relations(session: Session, entity_id: int) -> dict[str, list[RowMapp
     queries = {
         "identifiers": "SELECT kind, identifier FROM prov.entity_identifier "
         "WHERE entity_id = :i ORDER BY 1, 2",
-        "locations": "SELECT d.uri || l.name AS location FROM prov.entity_location x "
-        "JOIN prov.location l USING (location_id) JOIN prov.directory d USING (directory_id) "
+        "locations": "SELECT d.uri || x.base_name AS location FROM prov.entity_location x "
+        "JOIN prov.directory d USING (directory_id) "
         "WHERE x.entity_id = :i ORDER BY 1",
         "versions": "SELECT v.entity_uuid AS entity, coalesce(v.generated_at, a.ended_at) AS at, "
         "v.invalidated_at, encode(v.sha256, 'hex') AS sha256 FROM prov.entity e "
-        "JOIN prov.entity v USING (location_id) "
+        "JOIN prov.entity v USING (base_name, directory_id) "
         "LEFT JOIN prov.activity a ON a.activity_id = v.generated_by "
         "WHERE e.entity_id = :i ORDER BY 2 NULLS FIRST, 1 LIMIT 100",
         "used_by": "SELECT a.activity_uuid AS activity, a.name, a.version, a.status, a.started_at, "

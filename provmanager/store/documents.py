@@ -70,9 +70,8 @@ def entities_of(
             "SELECT document_id, entity_id FROM act JOIN prov.entity ON generated_by = activity_id "
             "UNION SELECT document_id, entity_id FROM prov.entity_document "
             "WHERE document_id = ANY(:i)) "
-            "SELECT t.document_id, e.entity_uuid, coalesce(e.name, l.name) FROM touched t "
-            "JOIN prov.entity e USING (entity_id) LEFT JOIN prov.location l USING (location_id) "
-            "ORDER BY 1, 3, 2"
+            "SELECT t.document_id, e.entity_uuid, coalesce(e.name, e.base_name) FROM touched t "
+            "JOIN prov.entity e USING (entity_id) ORDER BY 1, 3, 2"
         ),
         {"i": list(document_ids)},
     )

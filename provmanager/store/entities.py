@@ -96,13 +96,15 @@ def write_aliases(
     )
 
 
-def update_validity(session: Session, location_ids: Iterable[int]) -> None:
+def update_validity(session: Session, places: Iterable[tuple[int, str]]) -> None:
     """Set invalidated_at of what was written to these places: when the next version came.
+
+    A place is a directory_id and a base name.
 
     A time that a document states stands; an entity with other locations is not invalidated.
     """
-    ids = sorted(set(location_ids))
-    if not ids:
+    listed = sorted(set(places))
+    if not listed:
         return
     session.execute(
         text(
@@ -111,15 +113,16 @@ def update_validity(session: Session, location_ids: Iterable[int]) -> None:
             "    CASE WHEN NOT EXISTS (SELECT 1 FROM prov.entity_location x"
             "                          WHERE x.entity_id = e.entity_id)"
             "    THEN lead(coalesce(e.generated_at, a.ended_at, a.started_at)) OVER ("
-            "      PARTITION BY e.location_id ORDER BY"
+            "      PARTITION BY e.base_name, e.directory_id ORDER BY"
             "      coalesce(e.generated_at, a.ended_at, a.started_at) NULLS FIRST,"
             "      a.activity_uuid, e.entity_uuid)"
             "    END) AS until"
             "  FROM prov.entity e JOIN prov.activity a ON a.activity_id = e.generated_by"
             "  JOIN prov.link_rule r ON r.link_rule_id = e.generation_rule_id"
-            "  WHERE e.location_id = ANY(:ids) AND r.basis <> 'claimed'"
+            "  JOIN unnest(CAST(:d AS integer[]), CAST(:n AS text[])) AS w (d, n)"
+            "  ON e.directory_id = w.d AND e.base_name = w.n WHERE r.basis <> 'claimed'"
             ") UPDATE prov.entity e SET invalidated_at = v.until FROM version v "
             "WHERE v.entity_id = e.entity_id AND e.invalidated_at IS DISTINCT FROM v.until"
         ),
-        {"ids": ids},
+        {"d": [d for d, _ in listed], "n": [n for _, n in listed]},
     )

@@ -48,7 +48,6 @@ class KnownEntity:
     digests: tuple[str, ...] = ()
     product_ids: tuple[str, ...] = ()
     locations: tuple[str, ...] = ()
-    location_ids: frozenset[int] = frozenset()
     is_contested: bool = False
     row: dict[str, Any] = field(default_factory=dict)
 
@@ -142,17 +141,24 @@ def known_entities(
     *,
     digests: Iterable[str] = (),
     product_ids: Iterable[str] = (),
-    location_ids: Iterable[int] = (),
+    places: Iterable[tuple[int, str]] = (),
 ) -> dict[int, KnownEntity]:
-    """Return the entities that have one of these digests, product ids or locations, by id."""
+    """Return the entities that have one of these digests, product ids or locations, by id.
+
+    A location is its (directory_id, base name).
+    """
     digests = list(digests)
     sha256 = [bytes.fromhex(d[7:]) for d in digests if d.startswith("sha256:")]
     names = [*digests, *product_ids]  # where there are several SHA-256, one is in the entity's row
-    places = list(location_ids)
+    places = list(places)
+    at_place = (
+        "SELECT entity_id FROM prov.{} JOIN unnest(CAST(:d AS integer[]), CAST(:n AS text[])) "
+        "AS w (directory_id, base_name) USING (directory_id, base_name)"
+    )
     parts = [
         (sha256, "SELECT entity_id FROM prov.entity WHERE sha256 = ANY(:sha)"),
-        (places, "SELECT entity_id FROM prov.entity WHERE location_id = ANY(:places)"),
-        (places, "SELECT entity_id FROM prov.entity_location WHERE location_id = ANY(:places)"),
+        (places, at_place.format("entity")),
+        (places, at_place.format("entity_location")),
         (
             names,
             "SELECT entity_id FROM prov.entity_identifier WHERE md5(identifier) = ANY("
@@ -163,7 +169,13 @@ def known_entities(
     if not queries:
         return {}
     rows = session.execute(
-        text(" UNION ".join(queries)), {"sha": sha256, "places": places, "names": names}
+        text(" UNION ".join(queries)),
+        {
+            "sha": sha256,
+            "d": [directory_id for directory_id, _ in places],
+            "n": [name for _, name in places],
+            "names": names,
+        },
     )
     return entities_by_id(session, rows.scalars().all())
 
@@ -187,13 +199,12 @@ def entities_by_id(session: Session, ids: Sequence[int]) -> dict[int, KnownEntit
     rows = session.execute(
         text(
             "SELECT e.*, a.activity_uuid, a.started_at AS run_started_at, "
-            "       a.ended_at AS run_ended_at, r.basis, p.uri || l.name AS uri, "
+            "       a.ended_at AS run_ended_at, r.basis, p.uri || e.base_name AS uri, "
             "       EXISTS (SELECT 1 FROM prov.generation_claim g WHERE g.entity_id = e.entity_id "
             "               AND g.reason <> 'producer-claim') AS is_contested "
             "FROM prov.entity e LEFT JOIN prov.activity a ON a.activity_id = e.generated_by "
             "LEFT JOIN prov.link_rule r ON r.link_rule_id = e.generation_rule_id "
-            "LEFT JOIN prov.location l ON l.location_id = e.location_id "
-            "LEFT JOIN prov.directory p ON p.directory_id = l.directory_id "
+            "LEFT JOIN prov.directory p ON p.directory_id = e.directory_id "
             "WHERE e.entity_id = ANY(:ids)"
         ),
         {"ids": list(ids)},
@@ -201,11 +212,11 @@ def entities_by_id(session: Session, ids: Sequence[int]) -> dict[int, KnownEntit
     found = {row["entity_id"]: _known_entity(dict(row)) for row in rows}
     more = session.execute(
         text(
-            "SELECT entity_id, kind, identifier, NULL::bigint AS location_id "
+            "SELECT entity_id, kind, identifier "
             "FROM prov.entity_identifier WHERE entity_id = ANY(:ids) "
-            "UNION ALL SELECT x.entity_id, 'location', p.uri || l.name, l.location_id "
-            "FROM prov.entity_location x JOIN prov.location l USING (location_id) "
-            "JOIN prov.directory p USING (directory_id) WHERE x.entity_id = ANY(:ids)"
+            "UNION ALL SELECT x.entity_id, 'location', p.uri || x.base_name "
+            "FROM prov.entity_location x JOIN prov.directory p USING (directory_id) "
+            "WHERE x.entity_id = ANY(:ids)"
         ),
         {"ids": list(ids)},
     )
@@ -217,7 +228,6 @@ def entities_by_id(session: Session, ids: Sequence[int]) -> dict[int, KnownEntit
             entity.product_ids = (*entity.product_ids, row.identifier)
         else:
             entity.locations = (*entity.locations, row.identifier)
-            entity.location_ids |= {row.location_id}
     return found
 
 
@@ -232,7 +242,6 @@ def _known_entity(row: dict[str, Any]) -> KnownEntity:  # Any: column values
         ended_at=row["generated_at"] or row["run_ended_at"],
         digests=(f"sha256:{bytes(row['sha256']).hex()}",) if row["sha256"] else (),
         locations=(row["uri"],) if row["uri"] else (),
-        location_ids=frozenset({row["location_id"]} if row["location_id"] else ()),
         is_contested=row["is_contested"],
         row=row,
     )

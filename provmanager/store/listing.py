@@ -68,9 +68,9 @@ def group_of_products(
     source = (
         "SELECT e.entity_id, CAST(NULL AS text) AS role, CAST(NULL AS text) AS basis, "  # noqa: S608
         "CAST(NULL AS text) AS rule FROM unnest(CAST(:ids AS bigint[])) AS i (entity_id) "
-        "JOIN prov.entity e USING (entity_id) LEFT JOIN prov.location l USING (location_id) "
+        "JOIN prov.entity e USING (entity_id) "
         "LEFT JOIN prov.activity g ON g.activity_id = e.generated_by "
-        "CROSS JOIN LATERAL (SELECT lower(coalesce(e.name, l.name)) AS n) AS x "
+        "CROSS JOIN LATERAL (SELECT lower(coalesce(e.name, e.base_name)) AS n) AS x "
         "WHERE g.name IS NOT DISTINCT FROM :step "
         f"AND {DETAIL[grouping].format('g')} IS NOT DISTINCT FROM CAST(:detail AS text) "
         f"AND ({EXTENSION}) = :extension"
@@ -102,12 +102,11 @@ def products(
     """Return how many products there are, and a page of them; those of failed runs come first."""
     rows = session.execute(
         text(
-            "SELECT e.entity_uuid, coalesce(e.name, l.name) AS name, e.kind, e.value, "  # noqa: S608
-            "d.uri || l.name AS location, encode(e.sha256, 'hex') AS sha256, e.size_bytes, "
+            "SELECT e.entity_uuid, coalesce(e.name, e.base_name) AS name, e.kind, e.value, "  # noqa: S608
+            "d.uri || e.base_name AS location, encode(e.sha256, 'hex') AS sha256, e.size_bytes, "
             "coalesce(e.generated_at, g.ended_at) AS generated_at, g.activity_uuid, "
             "g.name AS activity_name, g.status AS activity_status, x.role, x.basis, x.rule "
             f"FROM ({of}) x JOIN prov.entity e USING (entity_id) "
-            "LEFT JOIN prov.location l USING (location_id) "
             "LEFT JOIN prov.directory d USING (directory_id) "
             "LEFT JOIN prov.activity g ON g.activity_id = e.generated_by "
             f"ORDER BY {_FAILURES_FIRST.format('g')}, 2, e.entity_uuid LIMIT :limit OFFSET :offset"

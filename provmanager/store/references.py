@@ -8,10 +8,9 @@ from sqlalchemy import RowMapping, text
 from sqlalchemy.orm import Session
 
 _ENTITY = (
-    "SELECT e.entity_id AS id, e.entity_uuid AS uuid, coalesce(e.name, l.name) AS name, "
-    "d.uri || l.name AS location, coalesce(e.generated_at, a.ended_at) AS generated_at, "
-    "e.location_id, a.name AS activity_name "
-    "FROM prov.entity e LEFT JOIN prov.location l USING (location_id) "
+    "SELECT e.entity_id AS id, e.entity_uuid AS uuid, coalesce(e.name, e.base_name) AS name, "
+    "d.uri || e.base_name AS location, coalesce(e.generated_at, a.ended_at) AS generated_at, "
+    "a.name AS activity_name FROM prov.entity e "
     "LEFT JOIN prov.directory d USING (directory_id) "
     "LEFT JOIN prov.activity a ON a.activity_id = e.generated_by "
 )
@@ -69,10 +68,6 @@ _BY_IDENTIFIER = (
     "WHERE e.entity_id IN (SELECT entity_id FROM prov.entity_identifier "
     "WHERE md5(identifier) = md5(:i) AND identifier = :i AND kind = :k)"
 )
-_AT_LOCATIONS = (
-    "WHERE e.entity_id IN (SELECT entity_id FROM prov.entity JOIN place USING (location_id) "
-    "UNION SELECT entity_id FROM prov.entity_location JOIN place USING (location_id))"
-)
 
 
 def entities_by_location(session: Session, directory: str, name: str) -> Sequence[RowMapping]:
@@ -81,28 +76,29 @@ def entities_by_location(session: Session, directory: str, name: str) -> Sequenc
     A directory that begins with ``*`` matches any host.
     """
     if directory.startswith("*"):
-        where = "p.uri LIKE 'file://%' AND substring(p.uri from '^file://[^/]*(/.*)$') = :d"
+        where = "uri LIKE 'file://%' AND substring(uri from '^file://[^/]*(/.*)$') = :d"
         directory = directory[1:]
     else:
-        where = "p.uri = :d"
-    return _at_places(session, f"l.name = :n AND {where}", {"d": directory, "n": name})
+        where = "uri = :d"
+    directories = f"SELECT directory_id FROM prov.directory WHERE {where}"  # noqa: S608
+    condition = f"base_name = :n AND directory_id IN ({directories})"
+    return _at_places(session, condition, {"d": directory, "n": name})
 
 
 def entities_by_name(session: Session, name: str) -> Sequence[RowMapping]:
     """Return the entities of that name or base name, the newest first."""
-    found = list(_at_places(session, "l.name = :n", {"n": name}))
+    found = list(_at_places(session, "base_name = :n", {"n": name}))
     known = {row["id"] for row in found}
     named = _entities(session, "WHERE e.name = :n", {"n": name})
     return found + [row for row in named if row["id"] not in known]
 
 
 def _at_places(session: Session, condition: str, given: Mapping[str, Any]) -> Sequence[RowMapping]:
-    statement = (
-        f"WITH place AS (SELECT l.location_id FROM prov.location l "  # noqa: S608
-        f"JOIN prov.directory p USING (directory_id) WHERE {condition}) "
-        f"{_ENTITY}{_AT_LOCATIONS}{_ORDER}"
+    found = (
+        f"SELECT entity_id FROM prov.entity WHERE {condition} UNION "  # noqa: S608
+        f"SELECT entity_id FROM prov.entity_location WHERE {condition}"
     )
-    return list(session.execute(text(statement), given).mappings())
+    return _entities(session, f"WHERE e.entity_id IN ({found})", given)
 
 
 def _entities(session: Session, condition: str, given: Mapping[str, Any]) -> Sequence[RowMapping]:
@@ -114,8 +110,9 @@ def names_like(session: Session, name: str, limit: int = 5) -> list[str]:
     stem = name.partition(".")[0]
     rows = session.execute(
         text(
-            "SELECT DISTINCT name FROM prov.location WHERE name ILIKE :a OR name ILIKE :b "
-            "ORDER BY name LIMIT :n"
+            "SELECT base_name FROM prov.entity WHERE base_name ILIKE :a OR base_name ILIKE :b "
+            "UNION SELECT base_name FROM prov.entity_location "
+            "WHERE base_name ILIKE :a OR base_name ILIKE :b ORDER BY 1 LIMIT :n"
         ),
         {"a": f"%{_literal(name)}%", "b": f"{_literal(stem)}%", "n": limit},
     )

@@ -167,17 +167,17 @@ def search_products(
     _add_parameters(session, where, wanted.parameters)
     join = "JOIN" if where.conditions else "LEFT JOIN"
     if product is not None:
-        where.add("coalesce(e.name, l.name) LIKE :product", product=_pattern(product))
+        where.add("coalesce(e.name, e.base_name) LIKE :product", product=_pattern(product))
     source = (
         f"FROM prov.entity e {join} prov.activity a ON a.activity_id = e.generated_by "
-        "LEFT JOIN prov.location l USING (location_id) "
         f"LEFT JOIN prov.directory d USING (directory_id) WHERE {where.sql()}"
     )
     total = session.execute(text(f"SELECT count(*) {source}"), where.given).scalar_one()
     rows = session.execute(
         text(
-            "SELECT e.entity_uuid, coalesce(e.name, l.name) AS name, d.uri || l.name AS location, "
-            "encode(e.sha256, 'hex') AS sha256, a.activity_uuid, a.name AS activity_name, "
+            "SELECT e.entity_uuid, coalesce(e.name, e.base_name) AS name, "
+            "d.uri || e.base_name AS location, encode(e.sha256, 'hex') AS sha256, "
+            "a.activity_uuid, a.name AS activity_name, "
             "a.status AS activity_status, coalesce(e.generated_at, a.ended_at) AS generated_at "
             f"{source} ORDER BY 8 DESC NULLS LAST, e.entity_uuid LIMIT :limit OFFSET :offset"
         ),

@@ -78,13 +78,12 @@ WITH act AS MATERIALIZED (
 ), ent AS MATERIALIZED (
     SELECT e.entity_id, e.generated_by, g.name AS generator, {detail.format("g")} AS detail,
            {EXTENSION} AS extension, {mark.format("e.entity_id")} AS mark,
-           coalesce(e.name, l.name) AS name, coalesce(e.generated_at, g.ended_at) AS at,
+           coalesce(e.name, e.base_name) AS name, coalesce(e.generated_at, g.ended_at) AS at,
            e.sha256 IS NOT NULL OR EXISTS (SELECT 1 FROM prov.entity_identifier d
            WHERE d.entity_id = e.entity_id AND d.kind = 'digest') AS has_digest
     FROM unnest(CAST(:entities AS bigint[])) AS i (entity_id) JOIN prov.entity e USING (entity_id)
-    LEFT JOIN prov.location l USING (location_id)
     LEFT JOIN prov.activity g ON g.activity_id = e.generated_by
-    CROSS JOIN LATERAL (SELECT lower(coalesce(e.name, l.name)) AS n) AS x
+    CROSS JOIN LATERAL (SELECT lower(coalesce(e.name, e.base_name)) AS n) AS x
 )
 """  # noqa: S608  (columns, no input)
 

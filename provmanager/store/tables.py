@@ -56,7 +56,7 @@ role = Table(
 host = Table(
     "host",
     metadata,
-    Column("host_id", BigInteger, Identity(always=True), primary_key=True),
+    Column("host_id", Integer, Identity(always=True), primary_key=True),
     Column("sha256", LargeBinary, nullable=False),
     Column("name", Text),
     Column("content", JSON_OBJECT, nullable=False),
@@ -64,7 +64,7 @@ host = Table(
 environment = Table(
     "environment",
     metadata,
-    Column("environment_id", BigInteger, Identity(always=True), primary_key=True),
+    Column("environment_id", Integer, Identity(always=True), primary_key=True),
     Column("sha256", LargeBinary, nullable=False),
     Column("content", JSON_OBJECT, nullable=False),
 )
@@ -73,7 +73,7 @@ package = Table(
     metadata,
     Column(
         "environment_id",
-        BigInteger,
+        Integer,
         ForeignKey("prov.environment.environment_id"),
         primary_key=True,
     ),
@@ -83,14 +83,14 @@ package = Table(
 container = Table(
     "container",
     metadata,
-    Column("container_id", BigInteger, Identity(always=True), primary_key=True),
+    Column("container_id", Integer, Identity(always=True), primary_key=True),
     Column("sha256", LargeBinary, nullable=False),
     Column("content", JSON_OBJECT, nullable=False),
 )
 configuration = Table(
     "configuration",
     metadata,
-    Column("configuration_id", BigInteger, Identity(always=True), primary_key=True),
+    Column("configuration_id", Integer, Identity(always=True), primary_key=True),
     Column("shape_sha256", LargeBinary, nullable=False),
     Column("content", JSON_OBJECT, nullable=False),
 )
@@ -99,12 +99,12 @@ activity = Table(
     metadata,
     Column("activity_id", BigInteger, primary_key=True, server_default=node_id.next_value()),
     Column("activity_uuid", Uuid, nullable=False),
-    Column("environment_id", BigInteger, ForeignKey("prov.environment.environment_id")),
-    Column("host_id", BigInteger, ForeignKey("prov.host.host_id")),
-    Column("container_id", BigInteger, ForeignKey("prov.container.container_id")),
-    Column("configuration_id", BigInteger, ForeignKey("prov.configuration.configuration_id")),
     Column("started_at", INSTANT),
     Column("ended_at", INSTANT),
+    Column("environment_id", Integer, ForeignKey("prov.environment.environment_id")),
+    Column("host_id", Integer, ForeignKey("prov.host.host_id")),
+    Column("container_id", Integer, ForeignKey("prov.container.container_id")),
+    Column("configuration_id", Integer, ForeignKey("prov.configuration.configuration_id")),
     Column("exit_code", Integer),
     Column("is_claim", Boolean, nullable=False, server_default=text("false")),
     Column("name", Text),
@@ -133,15 +133,8 @@ activity_document = Table(
 directory = Table(
     "directory",
     metadata,
-    Column("directory_id", BigInteger, Identity(always=True), primary_key=True),
+    Column("directory_id", Integer, Identity(always=True), primary_key=True),
     Column("uri", Text, nullable=False),
-)
-location = Table(
-    "location",
-    metadata,
-    Column("location_id", BigInteger, Identity(always=True), primary_key=True),
-    Column("directory_id", BigInteger, ForeignKey("prov.directory.directory_id"), nullable=False),
-    Column("name", Text, nullable=False),
 )
 entity = Table(
     "entity",
@@ -149,13 +142,14 @@ entity = Table(
     Column("entity_id", BigInteger, primary_key=True, server_default=node_id.next_value()),
     Column("entity_uuid", Uuid, nullable=False),
     Column("generated_by", BigInteger, ForeignKey("prov.activity.activity_id")),
-    Column("location_id", BigInteger, ForeignKey("prov.location.location_id")),
     Column("size_bytes", BigInteger),
     Column("generated_at", INSTANT),
     Column("invalidated_at", INSTANT),
+    Column("directory_id", Integer, ForeignKey("prov.directory.directory_id")),
     Column("generation_role_id", Integer, ForeignKey("prov.role.role_id")),
     Column("generation_rule_id", SmallInteger, ForeignKey("prov.link_rule.link_rule_id")),
     Column("sha256", LargeBinary),
+    Column("base_name", Text),
     Column("kind", Text, nullable=False, server_default=text("'dataset'")),
     Column("name", Text),
     Column("value", Text),
@@ -174,7 +168,8 @@ entity_location = Table(
     "entity_location",
     metadata,
     Column("entity_id", BigInteger, ForeignKey("prov.entity.entity_id"), primary_key=True),
-    Column("location_id", BigInteger, ForeignKey("prov.location.location_id"), primary_key=True),
+    Column("directory_id", Integer, ForeignKey("prov.directory.directory_id"), primary_key=True),
+    Column("base_name", Text, primary_key=True),
 )
 entity_alias = Table(
     "entity_alias",

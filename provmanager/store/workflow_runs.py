@@ -88,13 +88,11 @@ def step_counts(session: Session, activity_ids: Sequence[int]) -> dict[int, dict
 def products(session: Session, activity_ids: Sequence[int]) -> list[RowMapping]:
     """Return what the activities generated, and what they state that a part of them did."""
     entity = (
-        "e.entity_uuid, coalesce(e.name, l.name) AS name, d.uri || l.name AS location, "
+        "e.entity_uuid, coalesce(e.name, e.base_name) AS name, "
+        "d.uri || e.base_name AS location, "
         "encode(e.sha256, 'hex') AS sha256, e.size_bytes "
     )
-    joins = (
-        "LEFT JOIN prov.location l USING (location_id) "
-        "LEFT JOIN prov.directory d USING (directory_id) "
-    )
+    joins = "LEFT JOIN prov.directory d USING (directory_id) "
     rows = session.execute(
         text(
             f"SELECT e.generated_by AS activity_id, {entity}, r.name AS role "  # noqa: S608

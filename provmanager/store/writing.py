@@ -123,57 +123,27 @@ def intern_roles(session: Session, names: Iterable[str]) -> dict[str, int]:
     return found
 
 
-def insert_locations(
-    session: Session, pairs: Sequence[tuple[str, str]]
-) -> dict[tuple[str, str], int]:
-    """Make locations, (directory, name), that `find_locations` did not find; return their ids."""
-    if not pairs:
-        return {}
-    directories = _intern_directories(session, {d for d, _ in pairs})
-    rows = session.execute(
-        text(
-            "INSERT INTO prov.location (directory_id, name) "
-            "SELECT * FROM unnest(CAST(:d AS bigint[]), CAST(:n AS text[])) "
-            "RETURNING location_id, directory_id, name"
-        ),
-        {"d": [directories[d] for d, _ in pairs], "n": [n for _, n in pairs]},
-    )
-    uri_of = {i: uri for uri, i in directories.items()}
-    return {(uri_of[row.directory_id], row.name): row.location_id for row in rows}
-
-
-def find_locations(
-    session: Session, pairs: Sequence[tuple[str, str]]
-) -> dict[tuple[str, str], int]:
-    """Return the id of each (directory, name) that is known."""
-    if not pairs:
-        return {}
-    rows = session.execute(
-        text(
-            "SELECT w.d, w.n, l.location_id "
-            "FROM unnest(CAST(:d AS text[]), CAST(:n AS text[])) AS w (d, n) "
-            "JOIN prov.directory p ON p.uri = w.d "
-            "JOIN prov.location l ON l.directory_id = p.directory_id AND l.name = w.n"
-        ),
-        {"d": [d for d, _ in pairs], "n": [n for _, n in pairs]},
-    )
-    return {(row.d, row.n): row.location_id for row in rows}
-
-
-def _intern_directories(session: Session, uris: Iterable[str]) -> dict[str, int]:
+def find_directories(session: Session, uris: Iterable[str]) -> dict[str, int]:
+    """Return the id of each leading part of locations that is known."""
     wanted = sorted(uris)
-    found = _pairs(
+    if not wanted:
+        return {}
+    return _pairs(
         session, "SELECT uri, directory_id FROM prov.directory WHERE uri = ANY(:names)", wanted
     )
-    new = [uri for uri in wanted if uri not in found]
-    if new:
-        found |= _pairs(
-            session,
-            "INSERT INTO prov.directory (uri) SELECT unnest(CAST(:names AS text[])) "
-            "RETURNING uri, directory_id",
-            new,
-        )
-    return found
+
+
+def insert_directories(session: Session, uris: Iterable[str]) -> dict[str, int]:
+    """Make those that `find_directories` did not find; return their ids."""
+    wanted = sorted(uris)
+    if not wanted:
+        return {}
+    return _pairs(
+        session,
+        "INSERT INTO prov.directory (uri) SELECT unnest(CAST(:names AS text[])) "
+        "RETURNING uri, directory_id",
+        wanted,
+    )
 
 
 def intern_contents(

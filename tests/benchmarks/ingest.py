@@ -21,7 +21,7 @@ from .telescope import documents
 
 _TABLES = (
     "document", "role", "host", "environment", "package", "configuration", "activity",
-    "activity_document", "directory", "location", "entity", "used", "edge",
+    "activity_document", "directory", "entity", "used", "edge",
 )  # fmt: skip
 
 

@@ -34,12 +34,12 @@ CHAIN = "generated/chain_c0320"
 
 _ENTITIES = """
     SELECT e.entity_id, e.entity_uuid::text AS uuid, a.activity_uuid::text AS producer,
-           d.uri || l.name AS location, (
+           d.uri || e.base_name AS location, (
                SELECT min(i.identifier) FROM prov.entity_identifier i
                WHERE i.entity_id = e.entity_id AND i.kind = 'product-id'
            ) AS product_id
     FROM prov.entity e LEFT JOIN prov.activity a ON a.activity_id = e.generated_by
-    LEFT JOIN prov.location l USING (location_id) LEFT JOIN prov.directory d USING (directory_id)"""
+    LEFT JOIN prov.directory d USING (directory_id)"""
 _USED = """
     SELECT a.activity_uuid::text AS run, u.entity_id, r.name AS role
     FROM prov.used u JOIN prov.activity a USING (activity_id) JOIN prov.role r USING (role_id)"""

@@ -70,8 +70,8 @@ def executions(items: list[dict[str, Any]], prov_data: Path, database: Database)
         session.execute(text("ANALYZE"))
         rows = session.execute(text(
             "SELECT activity_uuid::text, activity_id, activity_uuid::text FROM prov.activity "
-            "UNION ALL SELECT d.uri || l.name, e.entity_id, e.entity_uuid::text FROM prov.entity e "
-            "JOIN prov.location l USING (location_id) JOIN prov.directory d USING (directory_id)"
+            "UNION ALL SELECT d.uri || e.base_name, e.entity_id, e.entity_uuid::text "
+            "FROM prov.entity e JOIN prov.directory d USING (directory_id)"
         ))  # fmt: skip
         keys = {name: (key, uuid) for name, key, uuid in rows}
     return [Execution(path, keys) for path in instances(prov_data)]

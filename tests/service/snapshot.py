@@ -22,19 +22,18 @@ _QUERIES = {
     "entities": """
         SELECT e.entity_uuid::text, e.kind, e.name, e.value, e.size_bytes, e.content_type,
                encode(e.sha256, 'hex'), e.generated_at, e.invalidated_at, a.activity_uuid::text,
-               r.name, g.name, e.comment, e.details::text, d.uri || l.name
+               r.name, g.name, e.comment, e.details::text, d.uri || e.base_name
         FROM prov.entity e LEFT JOIN prov.activity a ON a.activity_id = e.generated_by
         LEFT JOIN prov.role r ON r.role_id = e.generation_role_id
         LEFT JOIN prov.link_rule g ON g.link_rule_id = e.generation_rule_id
-        LEFT JOIN prov.location l USING (location_id)
         LEFT JOIN prov.directory d USING (directory_id)""",
     "identifiers": """
         SELECT e.entity_uuid::text, i.kind, i.identifier
         FROM prov.entity_identifier i JOIN prov.entity e USING (entity_id)""",
     "locations": """
-        SELECT e.entity_uuid::text, d.uri || l.name FROM prov.entity_location x
-        JOIN prov.entity e USING (entity_id) JOIN prov.location l ON l.location_id = x.location_id
-        JOIN prov.directory d USING (directory_id)""",
+        SELECT e.entity_uuid::text, d.uri || x.base_name FROM prov.entity_location x
+        JOIN prov.entity e USING (entity_id)
+        JOIN prov.directory d ON d.directory_id = x.directory_id""",
     "used": """
         SELECT a.activity_uuid::text, e.entity_uuid::text, r.name, l.name, u.used_at
         FROM prov.used u JOIN prov.activity a USING (activity_id) JOIN prov.entity e
