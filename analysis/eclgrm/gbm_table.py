@@ -19,10 +19,9 @@ from numpy.typing import ArrayLike
 from .cross_sections import ALUMINIUM, NAI, scattered_kev
 from .crystal import Crystal, redistribute
 from .grm_response import earth_disc, single_scattering
-from .grm_table import N_COARSE, TEMPLATES, interpolate, is_visible
+from .grm_table import N_COARSE, TEMPLATES, interpolate, is_visible, template_photons
 from .lightcurve import BoolArray, FloatArray
 from .rate_ratio import RateTable, cell_names, even_directions
-from .spectral_models import BAND, bin_integrator
 
 NAI_NAMES = ("N0", "N1", "N2", "N3", "N4", "N5", "N6", "N7", "N8", "N9", "NA", "NB")
 # Azimuth and zenith angle of the normals [deg] (Meegan et al. 2009, table 1), and places [cm].
@@ -147,7 +146,7 @@ def nai_rate_table(
             f"{sorted(TEMPLATES)}, each (n_direction, {len(NAI_NAMES)})"
         )
     directions, to_earth = even_directions(n_direction), np.asarray(earth, float)
-    areas, photons = _band_areas(), _template_photons()
+    areas, photons = _band_areas(), template_photons(TEMPLATES, _TRUE_EDGES_KEV)
     # The tables are relative: the highest rate is that of a crystal lit face-on.
     face_on = areas[-1] @ photons.T
     straight = np.array([known[name] / known[name].max() for name in TEMPLATES])
@@ -166,17 +165,6 @@ def nai_rate_table(
 
 def _true_kev() -> FloatArray:
     return np.asarray(np.sqrt(_TRUE_EDGES_KEV[:-1] * _TRUE_EDGES_KEV[1:]), float)
-
-
-def _template_photons() -> FloatArray:
-    """Photons of the templates in each bin, one per cm2 and s in 50-300 keV: (n_spectrum, n)."""
-    integrator = bin_integrator(_TRUE_EDGES_KEV * u.keV)
-    reference = bin_integrator([50.0, 300.0] * u.keV)
-    rows = []
-    for shape in TEMPLATES.values():
-        values = np.array([1.0, *shape])
-        rows.append(integrator.photons(BAND, values) / reference.photons(BAND, values).sum())
-    return np.array(rows)
 
 
 def _band_areas() -> FloatArray:

@@ -1,5 +1,8 @@
 """Counts of the three detectors of GRM for a burst in any direction: the table of `rate_ratio`."""
 
+from collections.abc import Mapping
+from functools import lru_cache
+
 import astropy.units as u
 import numpy as np
 from astropy.units import Quantity
@@ -26,6 +29,14 @@ TEMPLATES = {
 }
 """alpha, Epeak [keV] and beta of Band spectra: those that GBM localises with (Connaughton et al.
 2015, section 2)."""
+SPECTRA = {
+    f"alpha {alpha:g}, Epeak {peak:g} keV": (alpha, float(peak), -2.4)
+    for alpha in (-1.5, -1.0, -0.5)
+    for peak in (30, 60, 120, 250, 500, 1000)
+}
+"""alpha, Epeak [keV] and beta: what bursts have, in steps that the two or three bands of GRM cannot
+tell apart. With few spectra the ratio of the bands, not that of the detectors, fixes the direction,
+as scattered light is soft."""
 N_DIRECTION = 10000
 N_COARSE = 150
 N_NEAR = 4
@@ -54,11 +65,12 @@ def is_visible(
 
 
 def in_field(directions: ArrayLike) -> BoolArray:
-    """Tell from which directions at least one GRD sees direct light, shape (n_direction,).
+    """Tell which directions lie before the payload and light a GRD directly, (n_direction,).
 
-    From elsewhere only scattered light comes, of which the parametric response knows little.
+    Behind the payload is the satellite, which the parametric response does not have.
     """
-    return np.asarray((np.asarray(directions, float) @ grd_normals().T > 0).any(axis=1))
+    vectors = np.asarray(directions, float)
+    return np.asarray((vectors @ grd_normals().T > 0).any(axis=1) & (vectors[:, 0] > 0))
 
 
 def grd_rate_table(
@@ -98,7 +110,7 @@ def grd_rate_table(
         directions=directions,
         rates=np.moveaxis(stacked, 1, 0),
         detectors=tuple(cell_names(GRD_NAMES, bands)),
-        spectra=tuple(TEMPLATES),
+        spectra=tuple(SPECTRA),
     )
 
 
@@ -107,7 +119,7 @@ def _from_atmosphere(
 ) -> FloatArray:
     """Counts from light that the Earth scatters, (n_direction, n_spectrum, n_band)."""
     if earth is None:
-        return np.zeros((len(directions), len(TEMPLATES), len(bands)))
+        return np.zeros((len(directions), len(SPECTRA), len(bands)))
     coarse = even_directions(N_COARSE)
     coarse = coarse[is_visible(coarse, earth)]
     known = np.array([_folded(name, one, bands, "atmosphere", earth) for one in coarse])
@@ -140,24 +152,48 @@ def _folded(
     component: Component,
     earth: ArrayLike | None = None,
 ) -> FloatArray:
-    """Counts of the templates in the bands, (n_spectrum, n_band)."""
+    """Counts of the spectra in the bands, (n_spectrum, n_band)."""
     response = grm_response(name, source, earth=earth, components=[component])
-    return fold_templates(response, bands)
+    return fold_spectra(response, bands)
 
 
-def fold_templates(response: Response, bands: Quantity) -> FloatArray:
-    """Counts per second of the `TEMPLATES` in each band, (n_spectrum, n_band).
+def fold_spectra(response: Response, bands: Quantity) -> FloatArray:
+    """Counts per second of the `SPECTRA` in each band, (n_spectrum, n_band).
 
     All have one photon per cm2 and s in 50-300 keV, so that the amplitude is a flux.
     """
-    integrator = bin_integrator(response.energy_true_edges_kev * u.keV)
-    flux_band = bin_integrator(Quantity([50.0, 300.0], u.keV))
+    photons = template_photons(SPECTRA, response.energy_true_edges_kev)
     middle = 0.5 * (response.channel_low_kev + response.channel_high_kev)
     low, high = bands.to_value(u.keV).T
     inside = (middle[:, None] >= low) & (middle[:, None] < high)
+    return np.asarray(photons @ (response.matrix_cm2 @ inside), float)
+
+
+def template_photons(
+    templates: Mapping[str, tuple[float, float, float]], edges_kev: FloatArray
+) -> FloatArray:
+    """Photons of Band spectra in bins of energy, one per cm2 and s in 50-300 keV.
+
+    Parameters
+    ----------
+    templates : mapping of str to (alpha, Epeak [keV], beta)
+    edges_kev : ndarray of float, shape (n_bin + 1,)
+
+    Returns
+    -------
+    ndarray of float, shape (n_template, n_bin)
+    """
+    return _template_photons(tuple(templates.values()), tuple(edges_kev))
+
+
+@lru_cache(maxsize=4)
+def _template_photons(
+    shapes: tuple[tuple[float, float, float], ...], edges_kev: tuple[float, ...]
+) -> FloatArray:
+    integrator = bin_integrator(Quantity(edges_kev, u.keV))
+    reference = bin_integrator(Quantity([50.0, 300.0], u.keV))
     rows = []
-    for alpha, peak, beta in TEMPLATES.values():
-        values = np.array([1.0, alpha, peak, beta])
-        flux = float(flux_band.photons(BAND, values).sum())
-        rows.append(integrator.photons(BAND, values) @ response.matrix_cm2 @ inside / flux)
+    for shape in shapes:
+        values = np.array([1.0, *shape])
+        rows.append(integrator.photons(BAND, values) / reference.photons(BAND, values).sum())
     return np.array(rows)
