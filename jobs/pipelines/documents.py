@@ -56,7 +56,8 @@ def find_document(source: str) -> Found:
     if Path(path).is_dir():
         raise UsageError(f"{path} is a folder; name the CWL file in it")
     if Path(path).is_file():
-        return Found(_stem(source), str(Path(path).absolute()) + hash_ + fragment)
+        place = Path(path).absolute()
+        return Found(_stem(source), f"{place.as_uri()}#{fragment}" if hash_ else str(place))
     if path.endswith(_SUFFIXES) or "/" in path:
         raise NotFoundError(f"there is no file {path}")
     names = pipeline_names()

@@ -123,7 +123,8 @@ def load_workflow(source: str, *, make: MakeTool = default_make_tool) -> Workflo
         cwl_version=str(process.metadata.get(ORIGINAL_CWLVERSION) or "v1.2"),
         inputs=tuple(_port(port) for port in tool["inputs"]),
         outputs=tuple(_port(port) for port in tool["outputs"]),
-        steps=tuple(_steps(tool)) or (Step(found.name, str(tool["class"]), False),),
+        steps=tuple(_in_order(list(_steps(tool))))
+        or (Step(found.name, str(tool["class"]), False),),
         process=process,
         context=context,
         defaults=found.defaults,
@@ -172,6 +173,8 @@ def _errors_of(location: str) -> Iterator[None]:
         text = f"{place}{error.problem or error}"
     except (OSError, ValueError) as error:
         text = str(error)
+    except StopIteration:  # what the YAML reader says of a file without a document
+        text = f"{location}: expected an object with cwlVersion and class, found nothing"
     else:
         return
     raise invalid(location, text)
@@ -217,8 +220,11 @@ def _check_runnable(tool: CommentedMap) -> None:
 
 
 def _steps(tool: Mapping[str, Any]) -> Iterator[Step]:  # Any: a CWL document
-    makers = {out["id"]: shortname(step["id"])
-              for step in tool.get("steps", ()) for out in step.get("outputs", ())}  # fmt: skip
+    makers = {
+        out["id"] if isinstance(out, Mapping) else str(out): shortname(step["id"])
+        for step in tool.get("steps", ())
+        for out in step.get("out", ())
+    }
     for step in tool.get("steps", ()):
         run = step["run"]
         sources = [source for port in step.get("in", ()) for source in _listed(port.get("source"))]
@@ -228,6 +234,16 @@ def _steps(tool: Mapping[str, Any]) -> Iterator[Step]:  # Any: a CWL document
             is_scattered="scatter" in step,
             after=tuple(dict.fromkeys(makers[source] for source in sources if source in makers)),
         )
+
+
+def _in_order(steps: list[Step]) -> Iterator[Step]:
+    """Yield the steps so that each comes after those that it needs, else in their own order."""
+    left, done = steps, set[str]()
+    while left:
+        step = next((s for s in left if done >= set(s.after)), left[0])
+        left.remove(step)
+        done.add(step.name)
+        yield step
 
 
 def _listed(value: Any) -> list[Any]:  # Any: one or several

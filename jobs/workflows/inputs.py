@@ -2,6 +2,7 @@
 
 import difflib
 import json
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -218,7 +219,7 @@ def _check_types(workflow: Workflow, inputs: JSONDict) -> None:
         wrong = [
             f"{p.name}: expected {p.shown_type}, found {_kind(inputs[p.name])}"
             for p in workflow.inputs
-            if p.name in inputs and f"`{p.name}`" in str(error)
+            if p.name in inputs and f"{p.name} field" in re.sub(r"['`]", "", str(error))
         ]
         told = "\n".join(f"  {line}" for line in wrong) or str(error)
         raise UsageError(f"inputs of {workflow.name} are of another type:\n{told}") from error

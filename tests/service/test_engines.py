@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 import cwltool
 import pytest
@@ -18,6 +19,7 @@ from jobs.workflows import load_workflow, make_inputs
 from provmanager.client import ProvClient
 
 CWL = Path(__file__).parents[1] / "data" / "cwl"
+OTHERS = Path(cwltool.__file__).parent / "tests"
 PATIENCE_S = 120.0
 
 Run = Callable[..., RunStatus]
@@ -315,10 +317,10 @@ def test_an_output_that_was_not_made_is_said_so(client: ProvClient, run: Run) ->
 
 def test_a_workflow_of_somebody_else_runs_as_it_is(client: ProvClient, run: Run) -> None:
     """The revsort workflow that cwltool comes with (CWL user guide)."""
-    folder = Path(cwltool.__file__).parent / "tests" / "wf"
+    folder = OTHERS / "wf"
     if not (folder / "revsort.cwl").is_file():
         pytest.skip("this cwltool comes without its tests")
-    status = run(folder / "revsort.cwl", config=folder.parent / "wf" / "revsort-job.json")
+    status = run(folder / "revsort.cwl", config=folder / "revsort-job.json")
     assert status.state == "completed", status
     (product,) = status.products
     lines = (folder / "whale.txt").read_text().splitlines()
@@ -373,3 +375,59 @@ def test_a_run_whose_process_was_killed_is_not_taken_for_running(
     assert {s["name"]: s["status"] for s in found["steps"]} == {
         "fails": "completed", "after": "completed", "slow": "interrupted",
     }  # fmt: skip
+
+
+# --- the meaning of CWL: what an engine makes of a document is what cwltool makes of it -----------
+
+
+def plain_cwltool(document: Path, config: Path, folder: Path) -> dict[str, Any]:
+    command = [sys.executable, "-m", "cwltool", "--quiet", "--no-container", "--outdir",
+               str(folder), str(document), str(config)]  # fmt: skip
+    environ = {k: v for k, v in os.environ.items() if not k.startswith("PROV_")}
+    done = subprocess.run(command, capture_output=True, text=True, env=environ, check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
+    return json.loads(done.stdout)
+
+
+def seen(value: Any) -> Any:
+    """Return an output object with the contents of files instead of their places."""
+    if isinstance(value, list):
+        return [seen(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    if value.get("class") not in ("File", "Directory"):
+        return {key: seen(item) for key, item in value.items()}
+    path = Path(unquote(urlsplit(value["location"]).path))
+    found = {"class": value["class"], "basename": value["basename"], "name": path.name}
+    if value["class"] == "File":
+        return found | {
+            "size": value["size"], "bytes": path.read_bytes(),
+            "secondary": seen(value.get("secondaryFiles", [])),
+        }  # fmt: skip
+    return found | {
+        "members": {
+            str(p.relative_to(path)): p.read_bytes() for p in path.rglob("*") if p.is_file()
+        }
+    }
+
+
+@pytest.mark.parametrize(
+    ("document", "config"),
+    [
+        (CWL / "features.cwl", CWL / "features.yml"),
+        (OTHERS / "wf" / "scatter-wf4.json", OTHERS / "wf" / "scatter-job2.json"),
+    ],
+    ids=["v1.2 in YAML", "somebody's v1.0 in JSON"],
+)
+def test_an_engine_makes_what_cwltool_makes(
+    engine: Engine, run: Run, document: Path, config: Path, tmp_path: Path
+) -> None:
+    if not document.is_file():
+        pytest.skip("this cwltool comes without its tests")
+    status = run(document, config=config)
+    assert status.state == "completed", status
+    expected = plain_cwltool(document, config, tmp_path / "cwltool")
+    found = engine.results(status.id).outputs
+    assert found.keys() == expected.keys()
+    for name, value in expected.items():
+        assert seen(found[name]) == seen(value), name

@@ -121,7 +121,9 @@ def collect_products(outputs: Any, folder: Path, own: Path) -> Any:  # Any: CWL'
     for place in places:
         if place["location"] in mapper:
             place["location"] = file_uri(mapper.mapper(place["location"]).target)
-            place["path"] = path_of(place)
+            place["path"] = path = path_of(place)
+            if place["class"] == "File" and path is not None:
+                place["size"] = os.path.getsize(path)
         for hidden in ("listing", "contents", _GENERATION):
             place.pop(hidden, None)
     normalizeFilesDirs(made)

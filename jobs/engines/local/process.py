@@ -164,8 +164,7 @@ def _register_inputs(
         activity.input(directory.workflow_file, role="workflow")
     except UsageError as error:
         activity.message(f"the workflow was not packed: {error}", code="not-packed")
-    source = workflow.location.partition("#")[0].removeprefix("file://")
-    activity.input(source, role="workflow document")
+    activity.input(workflow.location.partition("#")[0], role="workflow document")
     for name, value in inputs.items():
         for place in each_place(value):
             path = path_of(place)

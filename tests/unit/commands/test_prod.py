@@ -10,7 +10,7 @@ from client_scripts import prod
 
 ROOT = Path(__file__).resolve().parents[3]
 HEAVY = ("httpx", "rich", "numpy", "h5py", "astropy", "yaml", "jsonschema", "lxml", "prov",
-         "pydantic", "sqlalchemy", "fastapi", "asyncio")  # fmt: skip
+         "pydantic", "sqlalchemy", "fastapi", "asyncio", "cwltool", "ruamel")  # fmt: skip
 
 
 @pytest.mark.parametrize("module", sorted({"prod", *(m for m, _ in prod.COMMANDS.values())}))
@@ -55,7 +55,7 @@ def test_the_list_of_commands_is_made_without_importing_them():
         assert name in result.stdout
 
 
-@pytest.mark.parametrize("name", ["add-prov", "init-prov", "search", "trace"])
+@pytest.mark.parametrize("name", ["add-prov", "init-prov", "search", "status", "submit", "trace"])
 def test_help_begins_with_an_example_and_ends_with_the_exit_codes(name: str):
     result = CliRunner().invoke(prod.main, [name, "-h"])
     assert result.exit_code == 0
