@@ -11,7 +11,7 @@ from .blocks import find_burst
 from .burst import DetectorEvents
 from .extraction import extract_spectrum
 from .lightcurve import FloatArray, LightCurve, bin_events
-from .response import Array, Response, channel_mask
+from .response import Array, Response, channel_mask, check_channels
 from .spectrum import Observation, Spectrum, observe
 
 
@@ -226,9 +226,15 @@ def band_counts(
     Returns
     -------
     counts, background, variance : float
+
+    Raises
+    ------
+    ResponseError
+        The channels of a spectrum are not those of its response.
     """
     total = np.zeros(3)
     for (source, background), response in zip(spectra, responses, strict=True):
+        check_channels(response, source.channels, source.channel_low_kev, name=source.name)
         inside = channel_mask(response, (band[0], band[1]))
         error: Array = np.zeros(inside.sum())
         if background.counts_error is not None:

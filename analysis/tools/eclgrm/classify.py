@@ -46,8 +46,8 @@ def _run(task: Task, durations: tuple[Path, ...], hardness: tuple[Path, ...]) ->
 
     if not durations and not hardness:
         raise WrongUseError("nothing to classify by: give --durations, --hardness or both")
-    timed = [read_card(task, path, *DURATIONS) for path in durations]
-    hard = [read_card(task, path, *HARDNESSES) for path in hardness]
+    timed = [read_card(task, path, "durations", *DURATIONS) for path in durations]
+    hard = [read_card(task, path, "hardness", *HARDNESSES) for path in hardness]
     _same(timed + hard)
     t90, t90_error, t90_card = _duration(task, timed)
     h32, h32_error, h32_card = _hardness(task, hard)

@@ -7,6 +7,7 @@ from analysis.tools.process import ToolGroup
 TASKS = {
     name.replace("_", "-"): (f"{__package__}.{module}", told)
     for name, module, told in (
+        ("simulate", "simulate", "Simulate a burst as ECLAIRs and GRM would record it."),
         ("import_gbm", "import_gbm", "Make a burst file of event files of Fermi GBM."),
         ("otloc", "otloc", "Find the trigger and where the burst is: TT, QCL, QPO."),
         ("rsp", "rsp", "Make the responses to the burst's position: RSP."),
@@ -30,9 +31,10 @@ def main() -> None:
     """Analyse a gamma-ray burst from photons to its class, and record each step.
 
     \b
-    Example, a burst that GBM recorded:
-      eclgrm import-gbm glg_tte_n3_bn080916009_v01.fit.gz
-      eclgrm otloc BURST_bn080916009.fits --instrument GRM
+    Example:
+      eclgrm simulate
+      eclgrm otloc BURST_sb26112101.fits --instrument ECL
+      eclgrm rsp BURST_sb26112101.fits --instrument ECL --position QPO_ECL_sb26112101.fits
 
     Each subcommand reads files, writes its products as FITS (and a picture where that helps) into
     the output directory, and appends what it did to the file that PROV_RUN_FILE names, else to

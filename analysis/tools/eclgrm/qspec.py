@@ -60,7 +60,7 @@ def _run(task: Task, burst: Path, durations: tuple[Path, ...], responses: tuple[
     from analysis.eclgrm.spectral_products import spectrum
 
     data = read_burst(task, burst)
-    stored = [read_card(task, path, "QT90_ECL", "QT90_GRM") for path in durations]
+    stored = [read_card(task, path, "durations", "QT90_ECL", "QT90_GRM") for path in durations]
     matrices, response_products = read_responses(task, responses)
     same_burst(data, *stored, *response_products)
     given = task.settings["interval_s"]

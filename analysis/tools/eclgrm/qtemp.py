@@ -57,8 +57,26 @@ def main(
     Writes OBLC (counts as on board), QLC (ground: net rates), QT90 (T90 and T50) and QPF (peaks
     of 64, 256 and 1024 ms), and a picture of the light curves.
     """
-    with open_task("qtemp", options) as task:
+    with open_task("qtemp", options, part=instrument) as task:
         _run(task, burst, instrument, trigger, responses)
+
+
+def _check_gap(task: Task, path: Path, found: "_Found", largest: float) -> None:
+    """Refuse durations of a burst of which too much was not recorded; warn of less."""
+    gap = float(found.durations.gap.value)
+    start, stop = (float(edge.value) for edge in (found.burst.start, found.burst.stop))
+    said = (
+        f"{path.name}, extensions GTI: no data for {gap:.3g} s of the burst interval, "
+        f"{start:.3f} to {stop:.3f} s"
+    )
+    if gap > largest * (stop - start):
+        raise ValueError(
+            f"{said}; expected at most {100 * largest:g} % of it (setting max_gap): T90 cannot be "
+            "measured"
+        )
+    if gap > 1e-6:
+        task.run.message(f"{said}; the counts lost there are in no number")
+        task.value("gap", gap, "s")
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,7 +100,7 @@ def _run(
     from analysis.eclgrm import products
 
     data = read_burst(task, burst)
-    triggered = read_card(task, trigger, f"TT_{instrument}")
+    triggered = read_card(task, trigger, "trigger", f"TT_{instrument}")
     matrices, stored = read_responses(task, responses)
     same_burst(data, triggered, *stored)
     settings = task.settings[instrument]
@@ -91,6 +109,7 @@ def _run(
     zero = triggered.value("TT", "TIME")
     rng = np.random.default_rng(task.settings["seed"])
     found = _measure(task, detectors, settings, zero, matrices, rng)
+    _check_gap(task, burst, found, settings["max_gap"])
     what = products.observed(data, [one.name for one in detectors])
     task.write(products.onboard_light_curve(what, instrument, found.onboard))
     light = products.quick_light_curve(what, instrument, found.curve, found.backgrounds)

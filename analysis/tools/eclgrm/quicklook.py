@@ -20,7 +20,7 @@ from analysis.eclgrm.spectral_products import FittedSpectrum
 INK, GREY, RED, BLUE, ORANGE = "#1f2933", "#7b8794", "#b3261e", "#2b6cb0", "#c05621"
 COLOURS = (BLUE, ORANGE, "#2f855a", "#6b46c1", RED, GREY)
 _MAX_BINS = 600
-_DPI = 110
+DPI = 110
 
 
 class Timing(Protocol):
@@ -40,7 +40,7 @@ def light_curve_figure(
 ) -> Figure:
     """Draw the rates of each band with the background, T90, T50 and the blocks of the burst."""
     n_band = curve.energy.shape[0]
-    figure = Figure(figsize=(9, 1.3 + 1.7 * n_band), dpi=_DPI, layout="constrained")
+    figure = Figure(figsize=(9, 1.3 + 1.7 * n_band), dpi=DPI, layout="constrained")
     panels = np.atleast_1d(figure.subplots(n_band, 1, sharex=True))
     times = timing.durations
     start, stop = (float(edge.to_value(u.s)) for edge in (timing.burst.start, timing.burst.stop))
@@ -122,7 +122,7 @@ def spectrum_figure(found: FittedSpectrum, *, title: str) -> Figure:
     """Draw counts less background and the folded model of each detector, residuals below."""
     from analysis.eclgrm.fitting import predict
 
-    figure = Figure(figsize=(8, 6), dpi=_DPI, layout="constrained")
+    figure = Figure(figsize=(8, 6), dpi=DPI, layout="constrained")
     top, below = figure.subplots(2, 1, sharex=True, height_ratios=[3, 1])
     chosen = found.chosen
     for index, (one, factor) in enumerate(
@@ -226,7 +226,7 @@ def class_figure(
     title: str,
 ) -> Figure:
     """Draw the burst among the classes of the BATSE catalogue: T90 (s) and H32 with errors."""
-    figure = Figure(figsize=(7, 5.5), dpi=_DPI, layout="constrained")
+    figure = Figure(figsize=(7, 5.5), dpi=DPI, layout="constrained")
     panel = figure.subplots()
     angle = np.linspace(0, 2 * np.pi, 200)
     circle = np.stack([np.cos(angle), np.sin(angle)])

@@ -34,11 +34,11 @@ def read_burst(task: Task, path: Path) -> "BurstData":
     return task.read(burst_io.read_burst, path, "burst")
 
 
-def read_card(task: Task, path: Path, *cards: str) -> "StoredProduct":
-    """Read a product that has one of some cards."""
+def read_card(task: Task, path: Path, role: str, *cards: str) -> "StoredProduct":
+    """Read a product that has one of some cards; `role` is what it is to the task."""
     from analysis.eclgrm.product_io import read_product
 
-    return task.read(lambda found: read_product(found, *cards), path, " or ".join(cards))
+    return task.read(lambda found: read_product(found, *cards), path, role)
 
 
 def read_responses(
@@ -50,7 +50,7 @@ def read_responses(
     found: dict[str, Response] = {}
     products = []
     for path in paths:
-        product = read_card(task, path, "RSP_ECL", "RSP_GRM")
+        product = read_card(task, path, "response", "RSP_ECL", "RSP_GRM")
         found |= dict(zip(product.observed.detectors, ogip.read_responses(path), strict=True))
         products.append(product)
     return found, products

@@ -53,7 +53,7 @@ def main(
     header says so (RSPKIND). Of a file with matrices for several intervals of time the mean is
     taken, weighed by the counts of the burst in each.
     """
-    with open_task("rsp", options, type="Calibration") as task:
+    with open_task("rsp", options, type="Calibration", part=instrument) as task:
         _run(task, burst, instrument, positions, matrices)
 
 
@@ -71,7 +71,7 @@ def _run(
     from analysis.eclgrm.spectral_products import responses
 
     data = read_burst(task, burst)
-    stored = [read_card(task, path, "QPO_ECL", "QPO_GRM") for path in positions]
+    stored = [read_card(task, path, "position", "QPO_ECL", "QPO_GRM") for path in positions]
     same_burst(data, *stored)
     place = _place(data, stored)
     task.say("making responses")
@@ -96,9 +96,10 @@ def _place(data: "BurstData", stored: "list[StoredProduct]") -> "SkyCoord | None
     """Return the position of the smallest error; without one, that of the burst file."""
     from astropy.coordinates import SkyCoord
 
-    if not stored:
+    located = [one for one in stored if one.header["QPSTATUS"] == "located"]
+    if not located:
         return None if data.source is None else data.source.icrs
-    best = min(stored, key=lambda one: float(one.value("QPO", "R90").value))
+    best = min(located, key=lambda one: float(one.value("QPO", "R90").value))
     return SkyCoord(best.value("QPO", "RA"), best.value("QPO", "DEC"), frame="icrs")
 
 

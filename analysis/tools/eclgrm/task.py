@@ -3,6 +3,8 @@
 import functools
 import hashlib
 import json
+import math
+import os
 import shutil
 import sys
 import tempfile
@@ -28,6 +30,8 @@ if TYPE_CHECKING:
     from analysis.eclgrm.products import Product
 
 T = TypeVar("T")
+SOFTWARE = "provmanager"
+"""The distribution that these tasks belong to."""
 Function = Callable[..., Any]  # Any: what click calls
 
 
@@ -164,7 +168,7 @@ class Task:
             activity_id=self.run.id,
             configuration_sha256=digest(self.settings),
             task=self.name,
-            version=version("provmanager"),
+            version=version(SOFTWARE),
             inputs=tuple(self.inputs),
             made_at=datetime.now(UTC),
         )
@@ -188,13 +192,17 @@ class Task:
         self.made.append((path, role))
 
     def value(self, name: str, value: float | str, unit: str = "") -> None:
-        """Record a number or text that the task found out, and show it in the summary."""
-        self.run.value(f"{name} [{unit}]" if unit else name, value)
-        self.summary[name] = {"value": value, "unit": unit} if unit else value
+        """Record a number or text that the task found out, and show it; NaN means it found none."""
+        found = None if isinstance(value, float) and not math.isfinite(value) else value
+        if found is not None:
+            self.run.value(f"{name} [{unit}]" if unit else name, found)
+        self.summary[name] = {"value": found, "unit": unit} if unit else found
 
 
 @contextmanager
-def open_task(name: str, options: TaskOptions, *, type: str = "Analysis") -> Iterator[Task]:
+def open_task(
+    name: str, options: TaskOptions, *, type: str = "Analysis", part: str = ""
+) -> Iterator[Task]:
     """Run a task: record it, and put what it made in place only if it ends well.
 
     Parameters
@@ -204,8 +212,16 @@ def open_task(name: str, options: TaskOptions, *, type: str = "Analysis") -> Ite
     options : TaskOptions
     type : str
         IVOA type of the activity.
+    part : str
+        What of the burst is worked on, such as an instrument: for the name of the record.
     """
-    with capture.activity(f"eclgrm-{name}", type=type) as run, _progress(options) as say:
+    record = _record(f"eclgrm-{name}", part)
+    with (
+        capture.activity(
+            f"eclgrm-{name}", type=type, record=record, software=SOFTWARE, version=version(SOFTWARE)
+        ) as run,
+        _progress(options) as say,
+    ):
         settings = load_configuration(options.configuration, options.settings)
         section = settings.get(name, {})
         run.configure({name: section})
@@ -219,6 +235,13 @@ def open_task(name: str, options: TaskOptions, *, type: str = "Analysis") -> Ite
         finally:
             shutil.rmtree(folder, ignore_errors=True)
     _report(task, placed, options)
+
+
+def _record(name: str, part: str) -> str | None:
+    """Name a record so that those of two instruments do not share a file, where we choose it."""
+    if "PROV_RUN_FILE" in os.environ or capture.current() is not None or not part:
+        return None
+    return f"{name}-{part}.prov.json"
 
 
 def _staging(output_dir: Path, name: str) -> Path:
@@ -241,13 +264,16 @@ def _report(task: Task, placed: list[tuple[Path, str]], options: TaskOptions) ->
     if options.as_json:
         outputs = [{"path": str(path), "role": role} for path, role in placed]
         said = {"task": task.name, "activity": task.run.id, "values": task.summary}
-        click.echo(json.dumps(said | {"outputs": outputs}, allow_nan=True))
+        click.echo(json.dumps(said | {"outputs": outputs}))
         return
     if options.is_quiet:
         return
-    for name, value in task.summary.items():
-        shown = value if not isinstance(value, dict) else f"{value['value']:.6g} {value['unit']}"
-        click.echo(f"{name}: {shown:.6g}" if isinstance(shown, float) else f"{name}: {shown}")
+    for name, found in task.summary.items():
+        value, unit = (
+            (found["value"], f" {found['unit']}") if isinstance(found, dict) else (found, "")
+        )
+        shown = f"{value:.6g}" if isinstance(value, float) else value
+        click.echo(f"{name}: {'not known' if value is None else f'{shown}{unit}'}")
     for path, role in placed:
         click.echo(f"{role}: {path}")
 
