@@ -1,5 +1,6 @@
 """What an auditor reads of one product or activity: what is known of it, and what is not."""
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
@@ -15,6 +16,7 @@ from provmanager.model.lineage_view import MAX_BOXES, capped, has_failed, only_f
 from . import listing
 from .describe import describe_activity, describe_entity
 from .references import find
+from .search import ActivityFilter, find_activities, find_products
 from .summary import Grouping, summary
 from .trace import Direction
 
@@ -96,6 +98,25 @@ def activity_overview(session: Session, uuid: UUID, view: View) -> JSONDict:
         "parts": parts,
         "part_statuses": listing.part_statuses(session, key) if parts["total"] else {},
     }
+
+
+def comparable(session: Session, ref: str) -> JSONDict:
+    """Return what `ref` names, and what it may be compared with: the newest of its like."""
+    found = find(session, ref)
+    kind = "activities" if found.kind == "activity" else "products"
+    if found.kind == "activity":
+        like = find_activities(session, ActivityFilter(name=found.name), limit=20)["items"]
+    else:
+        producer = describe_entity(session, found.uuid)["produced_by"]
+        suffix = re.search(r"\.[A-Za-z].*$", found.name or "")
+        like = find_products(
+            session,
+            ActivityFilter(name=producer["name"] if producer else None),
+            product=f"*{suffix[0]}" if suffix else None,
+            limit=20,
+        )["items"]
+    others = [item for item in like if item["id"] != str(found.uuid)]
+    return {"of": found.to_wire(), "kind": kind, "items": others}
 
 
 def impact(session: Session, ref: str, view: View) -> JSONDict:

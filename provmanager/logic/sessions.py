@@ -11,7 +11,7 @@ from uuid import UUID
 
 from sqlalchemy.orm import Session
 
-from provmanager.errors import AuthenticationError
+from provmanager.errors import AuthenticationError, AuthorisationError
 from provmanager.model import Principal, Role
 from provmanager.store import sessions as store
 
@@ -22,12 +22,24 @@ _LONGEST = 100
 
 
 def open_session(session: Session, principal: Principal, *, now: datetime) -> str:
-    """Return the value of a cookie that admits `principal` to the pages."""
+    """Return the value of a cookie that admits `principal` to the pages.
+
+    Raises
+    ------
+    AuthorisationError
+        Its token is not one of this server's.
+    """
     return _make(session, "session", principal, now, SESSION_LIFETIME)
 
 
 def make_link_code(session: Session, principal: Principal, *, now: datetime) -> str:
-    """Return a code that can be turned into a session once, and soon."""
+    """Return a code that can be turned into a session once, and soon.
+
+    Raises
+    ------
+    AuthorisationError
+        Its token is not one of this server's.
+    """
     return _make(session, "link", principal, now, LINK_LIFETIME)
 
 
@@ -78,7 +90,7 @@ def _make(
     session: Session, kind: store.Kind, principal: Principal, now: datetime, lifetime: timedelta
 ) -> str:
     value = secrets.token_urlsafe(32)
-    store.insert(
+    is_stored = store.insert(
         session,
         sha256=_digest(value),
         kind=kind,
@@ -86,6 +98,11 @@ def _make(
         created_at=now,
         expires_at=now + lifetime,
     )
+    if not is_stored:
+        raise AuthorisationError(
+            f"{principal.name!r} comes with a token of another issuer: the pages take tokens of "
+            "this server (prod-token create --role reader)"
+        )
     return value
 
 

@@ -131,3 +131,12 @@ def statuses(session: Session, of: str, given: Given) -> dict[str, int]:
 def _count(session: Session, of: str, given: Given) -> int:
     query = text(f"SELECT count(*) FROM ({of}) x")  # noqa: S608
     return int(session.execute(query, given).scalar_one())
+
+
+def agent(session: Session, iri: str) -> RowMapping | None:
+    """Return the row of the agent of this identifier."""
+    query = (
+        "SELECT agent_id, iri, name, type, email, affiliation, phone, address, url, comment, "
+        "details FROM prov.agent WHERE iri = :i"
+    )
+    return session.execute(text(query), {"i": iri}).mappings().one_or_none()

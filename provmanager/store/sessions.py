@@ -37,20 +37,20 @@ def insert(
     token_uuid: UUID,
     created_at: datetime,
     expires_at: datetime,
-) -> None:
-    """Store a sign-in, and forget those that are over."""
+) -> bool:
+    """Store a sign-in, and forget those that are over; False if the token is not one of ours."""
     session.execute(
         text("DELETE FROM prov.browser_session WHERE expires_at <= :now"), {"now": created_at}
     )
-    session.execute(
-        browser_session.insert().values(
-            sha256=sha256,
-            kind=kind,
-            token_uuid=token_uuid,
-            created_at=created_at,
-            expires_at=expires_at,
-        )
+    stored = session.execute(
+        text(
+            "INSERT INTO prov.browser_session (sha256, kind, token_uuid, created_at, expires_at) "
+            "SELECT :s, :k, token_uuid, :c, :e FROM prov.access_token WHERE token_uuid = :t "
+            "RETURNING token_uuid"
+        ),
+        {"s": sha256, "k": kind, "t": str(token_uuid), "c": created_at, "e": expires_at},
     )
+    return stored.one_or_none() is not None
 
 
 def find(session: Session, sha256: bytes, now: datetime) -> RowMapping | None:

@@ -177,6 +177,103 @@ def test_exports_and_documents_are_files_to_keep(pages: Pages, recorded: ProvCli
     assert pages.get(documents[0]).content == source
 
 
+# --- comparison, impact, agents, jobs, descriptions -----------------------------------------------
+
+
+def test_a_comparison_names_the_first_point_at_which_two_histories_part(
+    pages: Pages, recorded: ProvClient
+) -> None:
+    html = pages.html("/compare?a=mu2.dl1.h5&b=mu3.dl1.h5")
+    points = html.cssselect("#partings ~ .card")
+    assert len(points) == 1
+    assert "other configuration" in text_of(points[0])
+    assert "override_obs_id" in text_of(points[0])
+    page = pages.json("/compare.json?a=mu2.dl1.h5&b=mu3.dl1.h5")["found"]
+    sections = {s["name"]: s for s in page["sections"]}
+    assert sections["software"]["n_differing"] == 0
+    assert sections["inputs"]["n_differing"] == 0
+    differing = {f["name"] for f in sections["configuration"]["fields"] if f["state"] != "equal"}
+    assert all("obs_id" in n or "output" in n or "provenance_log" in n for n in differing)
+    for section in html.cssselect("section.card"):  # equal parts are folded
+        assert not [d for d in section.cssselect("details") if d.get("open") is not None]
+
+
+def test_products_that_share_a_history_part_after_it(pages: Pages, recorded: ProvClient) -> None:
+    page = pages.json("/compare.json?a=energy.pkl&b=mu_applied.dl2.h5")["found"]
+    (point,) = page["partings"]["items"]
+    assert point["reasons"] == ["step"]
+    same = pages.json("/compare.json?a=energy.pkl&b=energy.pkl")["found"]
+    assert same["is_same"]
+    assert same["partings"]["items"] == []
+    assert all(s["n_differing"] == 0 for s in same["sections"])
+
+
+def test_what_can_be_compared_is_offered_and_what_cannot_is_told(
+    pages: Pages, recorded: ProvClient
+) -> None:
+    html = pages.html("/compare?a=mu2.dl1.h5")
+    offered = [text_of(a) for a in html.cssselect("#with ~ ul a")]
+    assert sorted(offered) == ["mu.dl1.h5", "mu3.dl1.h5"]
+    run = recorded.lineage("mu2.dl1.h5")["activities"][0]["id"]
+    response = pages.get(f"/compare?a=mu2.dl1.h5&b={run}")
+    assert response.status_code == 400
+    assert "compare two products, or two" in response.text
+
+
+def test_impact_says_by_step_and_status_what_came_of_a_file(
+    pages: Pages, recorded: ProvClient
+) -> None:
+    page = pages.json("/impact.json?ref=lst_muons.simtel.zst")
+    found = recorded.lineage("lst_muons.simtel.zst", direction="down")
+    assert page["counts"]["activities"] == len(found["activities"]) == 6
+    assert page["counts"]["products"] == len(found["entities"]) - 1
+    assert page["statuses"] == {"completed": 6}
+    steps = {s["name"]: s["count"] for s in page["steps"]}
+    assert steps["ctapipe-process"] == 3
+    html = pages.html("/impact?ref=lst_muons.simtel.zst")
+    assert (
+        next(text_of(a) for a in html.cssselect("#steps ~ table td.first a")) == "ctapipe-process"
+    )
+    assert "Nothing recorded came of it" in pages.get("/impact?ref=mu_applied.dl2.h5").text
+
+
+def test_a_job_and_an_agent_list_their_activities_what_failed_first(
+    pages: Pages, recorded: ProvClient
+) -> None:
+    for i, status in enumerate(["completed", "error", "completed"]):
+        record = {
+            "schema": "provmanager/activity.v1",
+            "id": f"00000000-0000-4000-8000-0000000000c{i}",
+            "name": "step",
+            "status": status,
+            "started_at": f"2026-10-01T00:00:0{i}Z",
+            "job": {"system": "DIRAC", "id": "4711", "site": "LCG.X.org"},
+            "agent": {"id": "mailto:a@example.org", "name": "A. Shifter", "role": "operator"},
+        }
+        recorded.record(json.dumps(record).encode())
+    html = pages.html("/activity/00000000-0000-4000-8000-0000000000c0")
+    for words, expected in (("DIRAC 4711", "DIRAC job"), ("A. Shifter", "Agent")):
+        href = next(a for a in html.cssselect(".facts a") if text_of(a) == words).get("href")
+        page = pages.html(href)
+        assert expected in text_of(page.cssselect(".kind")[0])
+        statuses = [text_of(td) for td in page.cssselect("td[data-label=Status]")]
+        assert statuses == ["✗ error", "✓ completed", "✓ completed"]
+
+
+def test_descriptions_are_listed_and_shown_with_the_newest_runs(
+    pages: Pages, recorded: ProvClient
+) -> None:
+    html = pages.html("/descriptions")
+    names = [text_of(a) for a in html.cssselect("#activities ~ ul a")]
+    assert "ctapipe-process" in names
+    page = pages.html("/description?name=ctapipe-process")
+    words = text_of(page.cssselect("main")[0])
+    assert "Calibrate and parametrise camera images" in words
+    assert "ProcessorTool.force_recompute_dl1" in words
+    assert len(page.cssselect("#runs ~ table tbody tr")) == 3
+    assert pages.get("/description?name=nobody").status_code == 404
+
+
 # --- the JSON twin --------------------------------------------------------------------------------
 
 
@@ -185,6 +282,8 @@ def test_the_twin_of_a_page_is_the_object_that_it_shows(pages: Pages, recorded: 
     run = recorded.lineage("mu_applied.dl2.h5")["activities"][0]["id"]
     for path in (
         "/search?q=mu", f"/product/{product}", f"/activity/{run}", f"/list/inputs/{run}",
+        "/descriptions", "/description?name=ctapipe-process", "/impact?ref=train.yaml",
+        "/compare?a=mu2.dl1.h5&b=mu3.dl1.h5",
         f"/group/{product}?kind=product&step=ctapipe-process&extension=.dl1.h5",
     ):  # fmt: skip
         html = pages.html(path)
@@ -229,7 +328,7 @@ def hostile(recorded: ProvClient) -> str:
         "configuration": {HOSTILE[0]: HOSTILE[1]},
         "environment": {"packages": [{"name": HOSTILE[0], "version": HOSTILE[1]}]},
         "host": {"name": "<b>host"},
-        "agents": [{"id": "javascript:alert(1)", "name": HOSTILE[1], "role": HOSTILE[0]}],
+        "agent": {"id": "javascript:alert(1)", "name": HOSTILE[1], "role": HOSTILE[0]},
         "inputs": [{"url": f"javascript:alert({i})", "name": n} for i, n in enumerate(HOSTILE)],
         "outputs": [
             {"product_id": f"ivo://example/hostile?{i}", "name": n} for i, n in enumerate(HOSTILE)
