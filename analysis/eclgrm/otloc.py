@@ -85,6 +85,9 @@ class OtlocSettings:
         Added in quadrature to the radius from the counts of ECLAIRs.
     rate_systematic : float
         Of `localise_rates`.
+    min_p_value : float
+        A direction is none whose predicted rates differ so far from those measured that chance
+        would do it less often.
     """
 
     trigger: TriggerSettings | None = None
@@ -95,6 +98,7 @@ class OtlocSettings:
     confidence: ConfidenceSettings = field(default_factory=ConfidenceSettings)
     systematic_r90: Quantity = SYSTEMATIC_R90
     rate_systematic: float = 0.05
+    min_p_value: float = 1e-4
 
 
 @dataclass(frozen=True, eq=False)
@@ -456,6 +460,12 @@ def _compare_rates(
         )
     except RateRatioError as reason:
         return replace(found, reason=str(reason))
+    if result.p_value < settings.min_p_value:
+        return replace(
+            found,
+            reason=f"no direction explains the rates of {names}: chi-square {result.chi2:.0f} "
+            f"for {result.n_dof} degrees of freedom at best",
+        )
     noise = np.sqrt(background.sum() + float((error**2).sum()))
     position = QuickPosition(
         method="rate ratio",

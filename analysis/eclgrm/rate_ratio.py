@@ -12,6 +12,7 @@ import astropy.units as u
 import numpy as np
 from astropy.units import Quantity
 from numpy.typing import ArrayLike
+from scipy.stats import chi2
 
 from .lightcurve import BoolArray, FloatArray
 from .r90 import held_probability
@@ -98,6 +99,11 @@ class RateLocalisation:
     amplitude: float
     spectrum: str
 
+    @property
+    def p_value(self) -> float:
+        """Chance of a `chi2` at least this large; 1 where `n_dof` is 0."""
+        return float(chi2.sf(self.chi2, self.n_dof)) if self.n_dof else 1.0
+
 
 def cell_names(detectors: Sequence[str], bands: Quantity) -> list[str]:
     """Names of the cells of a table: detector by detector, and band by band in each."""
@@ -168,7 +174,7 @@ def localise_rates(
         raise ValueError(f"is_visible has the shape {visible.shape}; expected one per direction")
     if not visible.any():
         raise RateRatioError("no direction of the table is visible")
-    weight, chi2, amplitude = _compare(table.rates[:, visible], *observed, systematic)
+    weight, squares, amplitude = _compare(table.rates[:, visible], *observed, systematic)
     if not np.isfinite(weight).any():
         raise RateRatioError("the counts exceed the background in no pattern that a source makes")
     weight = np.exp(weight - weight.max())
@@ -190,7 +196,7 @@ def localise_rates(
         r90=held_probability(_angles(table.directions, direction), probability, 0.9) * u.deg,
         area_50=areas[0] * cell * u.deg**2,
         area_90=areas[1] * cell * u.deg**2,
-        chi2=float(chi2[spectrum, at]),
+        chi2=float(squares[spectrum, at]),
         n_dof=max(len(table.detectors) - 3, 0),
         amplitude=float(amplitude[spectrum, at]),
         spectrum=table.spectra[spectrum],
@@ -243,11 +249,11 @@ def _compare(
         amplitude = np.maximum((rates * net / variance).sum(axis=-1) / power, 0.0)
         source = amplitude[..., None] * rates
         variance = constant + source + (systematic * source) ** 2
-    chi2 = ((net - source) ** 2 / variance).sum(axis=-1)
-    likelihood = -0.5 * (chi2 + np.log(variance).sum(axis=-1))
+    squares = ((net - source) ** 2 / variance).sum(axis=-1)
+    likelihood = -0.5 * (squares + np.log(variance).sum(axis=-1))
     with np.errstate(divide="ignore"):
         prior = np.where(amplitude > 0, SOURCE_COUNT_SLOPE * np.log(amplitude), -np.inf)
-    return likelihood + prior - 0.5 * np.log(power), chi2, amplitude
+    return likelihood + prior - 0.5 * np.log(power), squares, amplitude
 
 
 def _angles(directions: FloatArray, centre: FloatArray) -> FloatArray:
