@@ -23,6 +23,13 @@ class DurationSettings:
         Stretch before and after the burst interval to which the background is fitted.
     max_order : int
         Highest degree of that background.
+    min_gain : float
+        What a coefficient more must gain in chi-square (`choose_background`). 2 is Akaike's
+        criterion; 9, for which only a clear curvature is fitted, left a curvature just too small
+        to be clear in the durations but not in their errors (docs, closed loop).
+    min_side : Quantity [time]
+        With less background than this on either side the polynomial is at most a straight line:
+        a curve would run free there.
     plateau : float
         Length of the stretches that give the levels before and after the burst, in lengths of
         the burst interval; never longer than `margin`.
@@ -40,6 +47,8 @@ class DurationSettings:
 
     margin: Quantity = 100 * u.s
     max_order: int = 2
+    min_gain: float = 2.0
+    min_side: Quantity = 30 * u.s
     plateau: float = 1.0
     guard: float = 0.5
     max_guard: Quantity = 10 * u.s
@@ -115,7 +124,9 @@ def measure_durations(
     low, high = low - guard, high + guard
     near = _cut(curve, low, high, chosen)
     off = off_intervals(near, Quantity([[low, high]], u.s))
-    background = choose_background(near, off, max_order=chosen.max_order)
+    background = choose_background(
+        near, off, max_order=_highest_order(near, off, chosen), min_gain=chosen.min_gain
+    )
     pad = min(chosen.plateau * (bare[1] - bare[0]), float(chosen.margin.to_value(u.s)))
     window = _Window(near, low, high, pad)
     net = near.total - background.expected(near)
@@ -175,6 +186,18 @@ def _cut(curve: LightCurve, low: float, high: float, settings: DurationSettings)
     if not near.any():
         raise ValueError(f"no good data within {margin} s of the interval {low} to {high} s")
     return select_bins(seen, near)
+
+
+def _highest_order(curve: LightCurve, off: BoolArray, settings: DurationSettings) -> int:
+    """Degree that the background may have: a line where one side of the burst is short."""
+    lived = np.where(off, curve.exposure_s(), 0.0)
+    on = np.flatnonzero(~off)
+    if on.size == 0:
+        return settings.max_order
+    shorter = min(lived[: on[0]].sum(), lived[on[-1] + 1 :].sum())
+    if shorter >= float(settings.min_side.to_value(u.s)):
+        return settings.max_order
+    return min(1, settings.max_order)
 
 
 def _gap(curve: LightCurve, low: float, high: float) -> float:

@@ -18,13 +18,13 @@ QUICK = DurationSettings(n_bootstrap=40)
 
 # trigger: T90 and T50 published in the 4B catalogue with their errors, and as measured here.
 MEASURED = {
-    143: (50.816, 0.202, 6.720, 0.143, 51.24, 7.00),
+    143: (50.816, 0.202, 6.720, 0.143, 51.15, 6.91),
     249: (28.544, 0.854, 6.656, 0.143, 28.80, 6.64),
     543: (4.864, 0.202, 2.176, 0.143, 4.75, 2.09),
     226: (221.184, 0.466, 61.440, 0.320, 209.55, 58.95),
     105: (5.184, 0.181, 1.792, 0.202, 6.66, 1.67),
     219: (29.696, 1.414, 6.272, 0.231, 25.08, 5.90),
-    398: (25.600, 4.546, 10.368, 0.405, 19.21, 9.67),
+    398: (25.600, 4.546, 10.368, 0.405, 20.78, 9.89),
 }
 REACHED = (143, 249, 543, 226)
 
@@ -116,6 +116,46 @@ def test_blind_durations_are_unbiased_and_their_errors_cover(which: int) -> None
         assert values.mean() == pytest.approx(true, abs=3 * values.std() / 24**0.5 + 0.01 * true)
         # Of 24, 68 % is 16.4 +- 2.3; the bootstrap doubles no noise, so at least 50 % (-2 sigma).
         assert np.mean(np.abs(values - true) < errors) >= 0.5
+
+
+def test_curvature_too_small_to_be_clear_does_not_bias() -> None:
+    # 2600 / s with 1 % of curvature in 100 s, as in the closed loop of ECLAIRs: each curve by
+    # itself shows it at some 2 sigma only.
+    time = 0.064 * np.arange(4000) - 128.0
+    level = 166.0 * (1 + 0.03 * time / 100 + 0.01 * (time / 100) ** 2)
+    burst = np.where(time >= 0, 120.0 * np.exp(-time / 5.0), 0.0)
+    t90 = 5.0 * np.log(0.95 / 0.05)
+    pulls = {}
+    for gain in (2.0, 9.0):
+        draws = np.random.default_rng(7)
+        found = [
+            measure_durations(
+                make_curve(draws.poisson(level + burst), start=-128.0),
+                -0.1 * u.s,
+                22 * u.s,
+                rng=draws,
+                settings=DurationSettings(n_bootstrap=60, min_gain=gain),
+            )
+            for _ in range(24)
+        ]
+        pulls[gain] = np.array([(one.t90.value - t90) / one.t90_error.value for one in found])
+    # The mean of 24 pulls is known to 0.2.
+    assert abs(pulls[2.0].mean()) < 0.6
+    assert abs(pulls[2.0].mean()) < abs(pulls[9.0].mean())
+    assert (np.abs(pulls[2.0]) < 1).mean() >= 0.5
+
+
+def test_short_side_allows_a_line_only() -> None:
+    time = 0.064 * np.arange(3000)
+    level = 100.0 * (1 + 2e-5 * (time - 90) ** 2)
+    level = level + np.where((time > 160) & (time < 170), 100.0, 0.0)
+    curve = make_curve(np.random.default_rng(3).poisson(level))
+    orders = {}
+    for side in (5.0, 60.0):
+        settings = DurationSettings(n_bootstrap=20, min_side=side * u.s)
+        found = measure_durations(curve, 160 * u.s, 170 * u.s, rng=rng(), settings=settings)
+        orders[side] = found.background.coefficients.size - 1
+    assert orders == {5.0: 2, 60.0: 1}
 
 
 def measured(data: Path, trigger: int) -> Durations:
