@@ -110,7 +110,7 @@ def _doubts(
         if brings:
             doubtful.update(e.entity_id for _, e in others)
     for (kind, _), entity in others:
-        if made and entity.producer and not entity.is_contested:
+        if made and not entity.is_contested:
             at_place = kind == "location"
             readings += [(entity.entity_id, m.generated_at if at_place else _EVER) for m in made]
         elif made or not own:

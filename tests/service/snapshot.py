@@ -181,3 +181,19 @@ def empty(database: Database) -> None:
         ).scalars()
         tables = [f"prov.{n}" for n in names if n not in _KEPT and "token" not in n]
         session.execute(text(f"TRUNCATE {', '.join(tables)} CASCADE"))
+
+
+def everything(database: Database) -> dict[str, tuple[int, str]]:
+    """Return number and digest of the rows of each table, but when tokens were used."""
+    with database.transaction() as session:
+        names = session.execute(text(
+            "SELECT table_name FROM information_schema.tables WHERE table_schema = 'prov' "
+            "AND table_type = 'BASE TABLE' AND table_name <> 'access_token'"
+        )).scalars()  # fmt: skip
+        return {
+            name: tuple(session.execute(text(
+                "SELECT count(*), md5(string_agg(t::text, '|' ORDER BY t::text)) "
+                f"FROM prov.{name} t"
+            )).one())
+            for name in sorted(names)
+        }  # fmt: skip

@@ -19,7 +19,7 @@ import httpx
 import pytest
 from click.testing import CliRunner, Result
 from server_process import ServerProcess
-from sqlalchemy import text
+from service.snapshot import everything
 
 from client_scripts import add_prov
 from provmanager.client import ProvClient
@@ -34,22 +34,6 @@ FITS = b"".join(
     for card in (b"SIMPLE  =                    T", b"BITPIX  =                    8",
                  b"NAXIS   =                    0", b"EXTEND  =                    T", b"END")
 ).ljust(2880)  # fmt: skip
-
-
-def everything(database: Database) -> dict[str, tuple[int, str]]:
-    """Return number and digest of the rows of each table, but when tokens were used."""
-    with database.transaction() as session:
-        names = session.execute(text(
-            "SELECT table_name FROM information_schema.tables WHERE table_schema = 'prov' "
-            "AND table_type = 'BASE TABLE' AND table_name <> 'access_token'"
-        )).scalars()  # fmt: skip
-        return {
-            name: tuple(session.execute(text(
-                "SELECT count(*), md5(string_agg(t::text, '|' ORDER BY t::text)) "
-                f"FROM prov.{name} t"
-            )).one())
-            for name in sorted(names)
-        }  # fmt: skip
 
 
 @pytest.fixture(scope="module")
