@@ -122,16 +122,13 @@ def _is_by_place(identity: Identity, fresh: Iterable[Mention], version: store.Kn
 
     A version stands where it was written; where it was read, nobody else need have read it.
     """
-    places = {
-        place
-        for m in fresh
-        if identity.rules[m.ref].startswith("location-")
-        for place in m.locations
-    }
-    if not places or version.producer is None:
+    by_place = [m for m in fresh if identity.rules[m.ref].startswith("location-")]
+    if not by_place or version.producer is None:
         return False
-    written = {uuid_of("generated", str(version.producer), place) for place in places}
-    return version.is_contested or version.uuid not in written
+    if version.is_contested:
+        return True
+    first = {next((x for x in m.locations if x in version.locations), "") for m in by_place}
+    return any(version.uuid != uuid_of("generated", str(version.producer), x) for x in first)
 
 
 def _retells(

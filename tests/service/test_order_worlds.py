@@ -106,6 +106,16 @@ FOUND = {
         run(2, inputs=[{"url": "/b", "sha256": SHA}], started_at="2026-03-01T20:02:00Z"),
         run(3, inputs=[{"url": "/b"}], started_at="2026-03-01T20:03:00Z"),
     ],
+    "a file read under two names, of which only one was written": [
+        run(1, outputs=[{"url": "/a"}]),
+        run(2, inputs=[{"url": "/a", "lfn": "lfn:/vo/a.h5"}]),
+        prov(
+            wasDerivedFrom={
+                "_:r": {"prov:generatedEntity": "lfn:a.h5", "prov:usedEntity": "lfn:b.h5"}
+            },
+            wasAssociatedWith={"_:s": {"prov:activity": f"run:{RUNS[1]}", "prov:agent": "lfn:x"}},
+        ),
+    ],
     "a word of the tool's own for when a file became invalid": [
         run(1, outputs=[{"url": "/a", "invalidated_at": "never"}]),
         run(2, outputs=[{"url": "/a"}]),
