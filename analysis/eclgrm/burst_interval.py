@@ -1,5 +1,6 @@
 """The interval and band in which a triggered burst stands out most, for its position (OTLOC)."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import astropy.units as u
@@ -7,6 +8,7 @@ import numpy as np
 from astropy.units import Quantity
 
 from .background import Background, choose_background
+from .burst import DetectorEvents
 from .lightcurve import BoolArray, FloatArray, LightCurve, select_band, sliding_windows
 from .trigger import Trigger, TriggerSettings
 
@@ -44,6 +46,50 @@ def elementary_bands(bands: Quantity) -> Quantity:
     pairs = np.stack([edges[:-1], edges[1:]], axis=1)
     held = [((given[:, 0] <= low) & (high <= given[:, 1])).any() for low, high in pairs]
     return Quantity(pairs[np.array(held)], u.keV)
+
+
+def covering(detectors: Sequence[DetectorEvents], bands: Quantity) -> tuple[DetectorEvents, ...]:
+    """Keep the detectors that have a channel in a band.
+
+    Raises
+    ------
+    ValueError
+        None has.
+    """
+    kept = tuple(one for one in detectors if any(channels_in(one, band).any() for band in bands))
+    if not kept:
+        names = ", ".join(one.name for one in detectors)
+        raise ValueError(f"no detector of {names} has a channel in the bands {bands}")
+    return kept
+
+
+def channels_in(detector: DetectorEvents, band: Quantity) -> BoolArray:
+    """Tell which channels have their middle in a band, as `select_band` does."""
+    edges = detector.events.energy.to_value(u.keV)
+    middle = np.where(np.isfinite(edges[:, 1]), edges.mean(axis=1), edges[:, 0])
+    low, high = band.to_value(u.keV)
+    return np.asarray((middle >= low) & (middle < high))
+
+
+def pixel_counts(detector: DetectorEvents, interval: Interval, n_pixel: int) -> FloatArray:
+    """Image of the events of an interval and its band, shape (n_pixel, n_pixel), by RAWY, RAWZ.
+
+    Raises
+    ------
+    ValueError
+        The detector has no pixels.
+    """
+    if detector.pixel is None:
+        raise ValueError(f"{detector.name} has no pixels: no image can be made")
+    time, channel = detector.events.time.to_value(u.s), detector.events.channel
+    held = channels_in(detector, interval.band)
+    on = (time >= interval.start.to_value(u.s)) & (time < interval.stop.to_value(u.s))
+    on &= (channel >= 0) & (channel < held.size)
+    on[on] = held[channel[on]]
+    y, z = detector.pixel[on].T
+    known = (y >= 0) & (y < n_pixel) & (z >= 0) & (z < n_pixel)
+    flat = np.bincount(y[known] * n_pixel + z[known], minlength=n_pixel**2)
+    return flat.reshape(n_pixel, n_pixel).astype(float)
 
 
 def before_trigger(

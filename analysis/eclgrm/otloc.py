@@ -16,7 +16,10 @@ from .burst_interval import (
     Interval,
     before_trigger,
     brightest_interval,
+    channels_in,
+    covering,
     elementary_bands,
+    pixel_counts,
     predicted,
 )
 from .eclairs import CodedMask, stand_in_mask
@@ -244,7 +247,7 @@ def _locate_grm(burst: BurstData, settings: OtlocSettings, table: RateTable | No
             [one], settings.bin, bands=bands, start=total.start[0], stop=total.stop[-1]
         )
         for one in detectors
-        if all(_channels(one, band).any() for band in bands)
+        if all(channels_in(one, band).any() for band in bands)
     }
     visible = None
     if set(curves) <= set(GRD_NAMES):
@@ -254,7 +257,9 @@ def _locate_grm(burst: BurstData, settings: OtlocSettings, table: RateTable | No
         table = table or grd_rate_table(bands, earth=earth)
         visible = is_visible(table.directions, earth) & in_field(table.directions)
     compared = {name: select_bins(curve, total.good) for name, curve in curves.items()}
-    return _compare_rates(found, compared, table, burst.attitude, visible, settings)
+    return _compare_rates(
+        found, compared, table, attitude=burst.attitude, visible=visible, settings=settings
+    )
 
 
 def _triggered(
@@ -284,31 +289,8 @@ def _triggered(
     )
 
 
-def covering(detectors: Sequence[DetectorEvents], bands: Quantity) -> tuple[DetectorEvents, ...]:
-    """Keep the detectors that have a channel in a band.
-
-    Raises
-    ------
-    ValueError
-        None has.
-    """
-    kept = tuple(one for one in detectors if any(_channels(one, band).any() for band in bands))
-    if not kept:
-        names = ", ".join(one.name for one in detectors)
-        raise ValueError(f"no detector of {names} has a channel in the bands {bands}")
-    return kept
-
-
-def _channels(detector: DetectorEvents, band: Quantity) -> FloatArray:
-    """Tell which channels have their middle in a band, as `select_band` does."""
-    edges = detector.events.energy.to_value(u.keV)
-    middle = np.where(np.isfinite(edges[:, 1]), edges.mean(axis=1), edges[:, 0])
-    low, high = band.to_value(u.keV)
-    return np.asarray((middle >= low) & (middle < high))
-
-
 def _curve(detectors: Sequence[DetectorEvents], width: Quantity, bands: Quantity) -> LightCurve:
-    held = [band for band in bands if any(_channels(one, band).any() for one in detectors)]
+    held = [band for band in bands if any(channels_in(one, band).any() for one in detectors)]
     return light_curve(detectors, width, bands=Quantity(held))
 
 
@@ -329,9 +311,11 @@ def _locate_eclairs(
     if detector.pixel is None:
         return replace(found, reason=f"{detector.name} has no pixels: no image can be made")
     end = found.trigger.start - GUARD
-    counts = _pixel_counts(detector, found.interval, mask)
-    before = _pixel_counts(
-        detector, replace(found.interval, start=end - settings.background, stop=end), mask
+    counts = pixel_counts(detector, found.interval, mask.n_pixel)
+    before = pixel_counts(
+        detector,
+        replace(found.interval, start=end - settings.background, stop=end),
+        mask.n_pixel,
     )
     if not before.sum() > 0:
         return replace(found, reason="no counts before the trigger: the background is not known")
@@ -366,21 +350,6 @@ def _locate_eclairs(
         coded_fraction=source.coded_fraction,
     )
     return replace(found, status="located", position=position, source=source)
-
-
-def _pixel_counts(detector: DetectorEvents, interval: Interval, mask: CodedMask) -> FloatArray:
-    """Image of the events of an interval and its band, shape (n_pixel, n_pixel)."""
-    assert detector.pixel is not None
-    time, channel = detector.events.time.to_value(u.s), detector.events.channel
-    held = _channels(detector, interval.band)
-    on = (time >= interval.start.to_value(u.s)) & (time < interval.stop.to_value(u.s))
-    on &= (channel >= 0) & (channel < held.size)
-    on[on] = held[channel[on]]
-    y, z = detector.pixel[on].T
-    n_pixel = mask.n_pixel
-    known = (y >= 0) & (y < n_pixel) & (z >= 0) & (z < n_pixel)
-    flat = np.bincount(y[known] * n_pixel + z[known], minlength=n_pixel**2)
-    return flat.reshape(n_pixel, n_pixel).astype(float)
 
 
 def locate_rates(
@@ -419,13 +388,16 @@ def locate_rates(
     if found.interval is None:
         return found
     compared = {name: select_bins(curve, total.good) for name, curve in curves.items()}
-    return _compare_rates(found, compared, table, attitude, visible, chosen)
+    return _compare_rates(
+        found, compared, table, attitude=attitude, visible=visible, settings=chosen
+    )
 
 
 def _compare_rates(
     found: Localisation,
     curves: Mapping[str, LightCurve],
     table: RateTable | None,
+    *,
     attitude: FloatArray | None,
     visible: BoolArray | None,
     settings: OtlocSettings,
@@ -467,16 +439,20 @@ def _compare_rates(
             f"for {result.n_dof} degrees of freedom at best",
         )
     noise = np.sqrt(background.sum() + float((error**2).sum()))
-    position = QuickPosition(
+    position = _rate_position(result, attitude, float((counts - background).sum() / noise))
+    return replace(found, status="located", position=position, map=result)
+
+
+def _rate_position(result: RateLocalisation, attitude: FloatArray, snr: float) -> QuickPosition:
+    return QuickPosition(
         method="rate ratio",
         coordinates=to_sky(result.direction, attitude),
         r90=result.r90,
         off_axis=np.degrees(np.arccos(np.clip(result.direction[0], -1, 1))) * u.deg,
-        snr=float((counts - background).sum() / noise),
+        snr=snr,
         area_50=result.area_50,
         area_90=result.area_90,
     )
-    return replace(found, status="located", position=position, map=result)
 
 
 def _cells(
