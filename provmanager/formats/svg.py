@@ -220,11 +220,16 @@ def _short(text: str) -> str:
 
 
 def _size(lines: Sequence[tuple[str, str]]) -> Size:
-    longest = max(len(t) * (_CHAR_PX if css == "lg-dim" else _BOLD_PX) for css, t in lines)
+    longest = max(_letters(t) * (_CHAR_PX if css == "lg-dim" else _BOLD_PX) for css, t in lines)
     return Size(
         width=max(110.0, longest + 2 * _PAD_PX),
         height=len(lines) * _LINE_PX + 1.4 * _PAD_PX,
     )
+
+
+def _letters(text: str) -> float:
+    """Return how many average letters `text` is as wide as; capitals are wider."""
+    return sum(1.22 if c.isupper() or c in "_@%mw" else 1.0 for c in text)
 
 
 def _is_bad(box: Box) -> bool:

@@ -61,7 +61,7 @@ def product_overview(session: Session, uuid: UUID, view: View) -> JSONDict:
         "software": software(run, upstream) if run else None,
         "settings": settings,
         "lineage": lineage,
-        "inputs": listing.related(session, UUID(run["id"]), "inputs", limit=20) if run else None,
+        "inputs": listing.related(session, UUID(run["id"]), "inputs", limit=10) if run else None,
         "users": listing.related(session, UUID(product["id"]), "users", limit=20),
         "pictures": pictures(session, product, run),
     }

@@ -29,9 +29,20 @@ for (const button of document.querySelectorAll("button.copy")) {
   });
 }
 
-// A drawing wider than the window begins where this record stands.
+// A drawing wider than the window begins where this record stands, and can be made to fit.
 for (const canvas of document.querySelectorAll(".canvas")) {
-  if (canvas.dataset.start === "end") canvas.scrollLeft = canvas.scrollWidth;
+  const show = () => {
+    if (canvas.dataset.start === "end") canvas.scrollLeft = canvas.scrollWidth;
+  };
+  show();
+  const button = document.querySelector("button.fit");
+  if (!button || canvas.scrollWidth <= canvas.clientWidth) continue;
+  button.hidden = false;
+  button.addEventListener("click", () => {
+    const isWhole = canvas.classList.toggle("whole");
+    button.setAttribute("aria-pressed", String(isWhole));
+    show();
+  });
 }
 
 // The arrows of a box stand out while it is pointed at or has the focus.
