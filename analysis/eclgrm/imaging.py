@@ -205,6 +205,33 @@ def background_image(
     return out.reshape(data.shape)
 
 
+def working_pixels(counts: ArrayLike, *, n_sigma: float = 6.0) -> FloatArray:
+    """Tell which pixels count as their neighbourhood does: neither dead nor noisy.
+
+    Parameters
+    ----------
+    counts : array of float, shape (n_pixel, n_pixel)
+        Taken before the burst, over as long as can be: few counts show no dead pixels.
+    n_sigma : float
+        Deviation from the smooth surface (`background_image`) that makes a pixel a bad one.
+
+    Returns
+    -------
+    ndarray of float, shape (n_pixel, n_pixel)
+        1 or 0: the efficiency that `decode` and `source_fit.fit_source` take.
+    """
+    data = np.asarray(counts, float)
+    works = np.ones_like(data)
+    # Bad pixels pull the first surface; the second is free of those that it showed.
+    for _ in range(2):
+        basis = background_basis(data.shape[0], 2)
+        on = (works > 0).ravel()
+        coefficients, _ = fit_linear(basis[on], data.ravel()[on])
+        expected = np.maximum((basis @ coefficients).reshape(data.shape), 0.0)
+        works = (np.abs(data - expected) < n_sigma * np.sqrt(np.maximum(expected, 1.0))) * 1.0
+    return works
+
+
 def fit_linear(
     design: FloatArray, counts: FloatArray, *, start: FloatArray | None = None, n_step: int = 0
 ) -> tuple[FloatArray, FloatArray]:

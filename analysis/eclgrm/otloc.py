@@ -25,7 +25,7 @@ from .burst_interval import (
 from .eclairs import CodedMask, stand_in_mask
 from .grm_response import GRD_NAMES
 from .grm_table import grd_rate_table, in_field, is_visible
-from .imaging import SkyImage, background_image, decode, find_peaks
+from .imaging import SkyImage, background_image, decode, find_peaks, working_pixels
 from .lightcurve import (
     BoolArray,
     FloatArray,
@@ -319,9 +319,11 @@ def _locate_eclairs(
     )
     if not before.sum() > 0:
         return replace(found, reason="no counts before the trigger: the background is not known")
-    background = background_image(before)
-    background *= found.interval.background / background.sum()
-    image = decode(mask, counts, background=background)
+    works = working_pixels(before)
+    background = background_image(before, efficiency=works)
+    # The counts expected include those of pixels that are left out.
+    background *= found.interval.background / before.sum()
+    image = decode(mask, counts, background=background, efficiency=works)
     found = replace(found, image=image)
     peaks = find_peaks(image, n_peak=1)
     if not peaks or peaks[0].snr < settings.image_threshold:
@@ -332,7 +334,7 @@ def _locate_eclairs(
             f"{settings.image_threshold:g} needed; the burst may lie outside the field of view",
         )
     try:
-        source = fit_source(mask, counts, peaks[0].tangent, background=background)
+        source = fit_source(mask, counts, peaks[0].tangent, background=background, efficiency=works)
     except SourceFitError as error:
         return replace(found, reason=str(error))
     assert burst.attitude is not None

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from analysis.eclgrm.eclairs import coded_fraction, shadowgram
-from analysis.eclgrm.imaging import background_image, decode, find_peaks
+from analysis.eclgrm.imaging import background_image, decode, find_peaks, working_pixels
 
 GRID = decode(MASK, np.ones((80, 80))).tangent
 
@@ -107,6 +107,18 @@ def test_pixels_that_are_off_do_not_pull_the_background():
     works[20:40] = 0
     fitted = background_image(uneven_background(50.0) * works, efficiency=works)
     assert (fitted[works > 0]) == pytest.approx(uneven_background(50.0)[works > 0], rel=1e-6)
+
+
+def test_dead_and_noisy_pixels_are_told_from_the_others():
+    rng = np.random.default_rng(9)
+    counts = rng.poisson(uneven_background(60.0))
+    counts[10, 20] = 0
+    counts[30:33, 40] = 5000
+    works = working_pixels(counts)
+    assert works[10, 20] == 0
+    assert (works[30:33, 40] == 0).all()
+    # One of the others in 10^5 deviates as far.
+    assert (works == 0).sum() <= 6
 
 
 @pytest.mark.parametrize(

@@ -55,6 +55,28 @@ def test_eclairs_finds_a_burst_in_the_partially_coded_field():
     assert 0.1 < found.position.coded_fraction < 0.95
 
 
+def test_noisy_pixels_do_not_move_the_position(near_axis):
+    where, data = near_axis
+    (detector,) = data.of_instrument("ECL")
+    rng = np.random.default_rng(5)
+    n_more = 40000
+    more = rng.uniform(-70, 30, n_more)
+    time = np.r_[detector.events.time.to_value(u.s), more]
+    order = np.argsort(time, kind="stable")
+    channel = np.r_[detector.events.channel, rng.choice(detector.events.channel, n_more)]
+    events = replace(detector.events, time=time[order] * u.s, channel=channel[order])
+    # Four pixels with a hundred times the rate of the others.
+    noisy = np.array([[3, 7], [40, 41], [70, 12], [77, 77]])[rng.integers(0, 4, n_more)]
+    pixel = np.r_[detector.pixel, noisy][order]
+
+    found = locate(replace(data, detectors=(replace(detector, events=events, pixel=pixel),)), "ECL")
+
+    assert found.status == "located"
+    assert found.position.coordinates.separation(where.source) < 2 * found.position.r90
+    clean = locate(data, "ECL")
+    assert float(found.position.snr / clean.position.snr) == pytest.approx(1, abs=0.05)
+
+
 def test_grm_finds_the_same_burst_within_its_larger_radius(near_axis):
     where, data = near_axis
     found = locate(data, "GRM")
