@@ -145,6 +145,25 @@ def _log_to_stderr() -> None:
     logging.getLogger("httpx").setLevel(logging.WARNING)
 
 
+def _moved(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> list[tuple[str, str]]:
+    """Return pairs of prefixes from ``FROM=TO``."""
+    pairs = [(before, after) for before, _, after in (value.partition("=") for value in values)]
+    if not all(before and after for before, after in pairs):
+        raise click.BadParameter("expected FROM=TO, such as lfn:/vo/=/data/vo/")
+    return pairs
+
+
+moved_option = click.option(
+    "--map",
+    "moved",
+    multiple=True,
+    callback=_moved,
+    metavar="FROM=TO",
+    help="Where a location begins with FROM, its file lies under TO here; repeatable.",
+)
+"""Adds ``--map``; the command gets `moved`, pairs of prefixes."""
+
+
 @dataclass(frozen=True, slots=True)
 class ServerOptions:
     """The server that was named on the command line."""

@@ -10,6 +10,7 @@ COMMANDS = {
     "add-prov": ("add_prov", "Record provenance documents."),
     "capture": ("capture", "Run a command and record it."),
     "init-prov": ("init_prov", "Describe what activities are expected to do."),
+    "rerun": ("rerun", "Make a product again from its record, and compare."),
     "search": ("search", "Find products or activities."),
     "server": ("server", "Start the provenance server."),
     "status": ("status", "Show the runs of pipelines, and what became of their steps."),

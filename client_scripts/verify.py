@@ -11,7 +11,15 @@ import click
 
 from provmanager.errors import UsageError
 
-from ._cli import Output, ProdCommand, ServerOptions, connect, output_options, server_options
+from ._cli import (
+    Output,
+    ProdCommand,
+    ServerOptions,
+    connect,
+    moved_option,
+    output_options,
+    server_options,
+)
 
 if TYPE_CHECKING:
     from provmanager.client import ProvClient
@@ -29,14 +37,6 @@ _MARKS = {"ok": "ok", "differs": "DIFFERS", "missing": "missing", "unknown": "un
 _COLOURS = {"ok": "green", "differs": "red", "missing": "yellow", "unknown": "yellow"}
 
 
-def _moved(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> list[tuple[str, str]]:
-    """Return pairs of prefixes from ``FROM=TO``."""
-    pairs = [(before, after) for before, _, after in (value.partition("=") for value in values)]
-    if not all(before and after for before, after in pairs):
-        raise click.BadParameter("expected FROM=TO, such as lfn:/vo/=/data/vo/")
-    return pairs
-
-
 @click.command(cls=ProdCommand, epilog=_EPILOG)
 @click.argument("targets", nargs=-1, metavar="[FILE|PRODUCT]…")
 @click.option("--all", "everything", is_flag=True, help="Check the log and every document.")
@@ -49,14 +49,7 @@ def _moved(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> li
     metavar="FILE",
     help="Check that the log continues the one of this file, and keep its checkpoint of now there.",
 )
-@click.option(
-    "--map",
-    "moved",
-    multiple=True,
-    callback=_moved,
-    metavar="FROM=TO",
-    help="Where a location begins with FROM, its file lies under TO here; repeatable.",
-)
+@moved_option
 @click.option(
     "--threads",
     type=click.IntRange(1, 64),

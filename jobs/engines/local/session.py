@@ -153,6 +153,17 @@ class Session:
             "PROV_ANNOUNCE": "1",
             **{name: os.environ[name] for name in _PASSED_ON if name in os.environ},
         }
+        names = ("stdin", "stdout", "stderr")
+        streams = {n: value for n in names if (value := getattr(planned.job, n, None))}
+        if streams:
+            run.annotate(streams=streams)
+        staged = {
+            entry.target: entry.resolved
+            for _, entry in planned.job.pathmapper.items()
+            if entry.type == "File" and entry.target != entry.resolved
+        }
+        if staged:  # under which names the command line has its inputs
+            run.annotate(staged=staged)
         planned.job.process_monitor = functools.partial(_wait, caught)
         context.tmpdir = planned.job.tmpdir
 
