@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from provmanager.errors import ProvError, UsageError
+from provmanager.errors import DifferenceError, UsageError
 
 from ._cli import (
     Output,
@@ -119,16 +119,9 @@ def main(
             output.json(_as_json(plan))
         click.get_current_context().exit(5 if plan.missing else 0)
     if plan.missing:
-        raise _CannotRepeatError(f"{found['name']} cannot be made again: {'; '.join(plan.missing)}")
+        raise DifferenceError(f"{found['name']} cannot be made again: {'; '.join(plan.missing)}")
     run, compared = _run(plan, run_dir, rtol, atol, output)
     _tell(plan, run, compared, output)
-
-
-class _CannotRepeatError(ProvError):
-    """Something that the run needs cannot be had again."""
-
-    code = "cannot_repeat"
-    exit_code = 5
 
 
 def _announce(plan: "Plan", output: Output) -> None:

@@ -1,9 +1,9 @@
 """What all commands share: exit codes, messages, options, and a fast start."""
 
 import os
+import resource
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import click
@@ -40,9 +40,11 @@ def test_importing_a_command_loads_nothing_heavy(module):
 @pytest.mark.parametrize("module", MODULES)
 def test_a_command_starts_in_well_under_0_3_s(module):
     def start_s():
-        begin = time.perf_counter()
+        """Time of the processor, so that a machine with much else to do does not matter."""
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
         subprocess.run([sys.executable, "-c", f"import {module}"], check=True)
-        return time.perf_counter() - begin
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
     assert min(start_s() for _ in range(3)) < 0.3
 
