@@ -125,7 +125,7 @@ def _follow_live(poll: Callable[[], "RunStatus"]) -> "RunStatus":
     from rich.console import Console
     from rich.live import Live
 
-    with Live(console=Console(stderr=True), refresh_per_second=8, transient=True) as live:
+    with Live(console=Console(stderr=True), refresh_per_second=8) as live:
         return _last(poll, lambda run: live.update(_table(run)))
 
 

@@ -158,21 +158,9 @@ def _capture(command: Sequence[str], options: CommandOptions) -> Capture:
 def _settings(command: Sequence[str], name: str, version: str | None) -> Settings:
     program = command[0] if command else ""
     executable = shutil.which(program) if program else None
-    # a script of our own environment runs with our packages; of another's we know nothing
-    is_ours = executable is not None and os.path.dirname(os.path.abspath(executable)) in (
-        os.path.dirname(os.path.abspath(sys.executable)),
-        os.path.join(sys.prefix, "bin"),
-    )
     software: JSONDict = {"name": os.path.basename(program) or name}
     with shielded("describing the software"):
-        name_of, version_of = _distribution_of(program) if is_ours else (None, None)
-        source = os.path.realpath(executable) if executable else None
-        software = describe_software(
-            name_of or software["name"],
-            version or version_of,
-            file=source,
-            is_installed=is_ours,
-        )
+        software = software_of(program or name, version)
     return Settings(
         name=name,
         version=software.get("version"),
@@ -180,7 +168,28 @@ def _settings(command: Sequence[str], name: str, version: str | None) -> Setting
         arguments=tuple(command),
         executable=executable,
         is_command=True,
-        has_python=is_ours,
+        has_python=_is_ours(executable),
+    )
+
+
+def software_of(program: str, version: str | None = None) -> JSONDict:
+    """Return ``{"name", "version", "git"}`` of the software that a command belongs to."""
+    executable = shutil.which(program)
+    is_ours = _is_ours(executable)
+    name_of, version_of = _distribution_of(program) if is_ours else (None, None)
+    return describe_software(
+        name_of or os.path.basename(program),
+        version or version_of,
+        file=os.path.realpath(executable) if executable else None,
+        is_installed=is_ours,
+    )
+
+
+def _is_ours(executable: str | None) -> bool:
+    """Whether a script is of our environment, and runs with our packages; we know no other's."""
+    return executable is not None and os.path.dirname(os.path.abspath(executable)) in (
+        os.path.dirname(os.path.abspath(sys.executable)),
+        os.path.join(sys.prefix, "bin"),
     )
 
 

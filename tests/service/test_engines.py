@@ -159,6 +159,22 @@ def test_what_a_tool_records_of_itself_is_part_of_its_step(
     assert inner["name"] == "inner"
 
 
+def test_a_tool_that_was_killed_is_not_left_running(
+    client: ProvClient, run: Run, tmp_path: Path
+) -> None:
+    script = tmp_path / "tool.py"
+    script.write_text(
+        "import os\nfrom provmanager import capture\n"
+        "with capture.activity('inner'):\n    os.kill(os.getpid(), 9)\n"
+    )
+    status = run("shell.cwl", f"script=exec {sys.executable} {script}")
+    assert [(s.state, s.exit_code) for s in status.steps] == [("interrupted", 137)]
+    assert (status.state, status.exit_code) == ("error", 1)
+    (step,) = client.activity(status.id)["parts"]
+    (inner,) = client.activity(step["activity"])["parts"]
+    assert (inner["name"], inner["status"]) == ("inner", "interrupted")
+
+
 def test_a_failed_step_does_not_hold_up_others(client: ProvClient, run: Run) -> None:
     status = run("branches.cwl", "code=3")
     assert (status.state, status.exit_code) == ("error", 6)

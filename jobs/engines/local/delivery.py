@@ -43,7 +43,7 @@ class Delivery:
         self._offset = 0
         self._documents: SimpleQueue[Path] = SimpleQueue()
         self._wake = threading.Event()
-        self._is_ending = False
+        self._end = threading.Event()
         self._away_until = 0.0
         self._spool = Spool(spool_dir())
         self._client: ProvClient | None = None
@@ -64,7 +64,7 @@ class Delivery:
 
     def close(self) -> None:
         """Deliver what is left, or keep it on disk, and end."""
-        self._is_ending = True
+        self._end.set()
         self._away_until = 0.0
         self._wake.set()
         self._thread.join()
@@ -72,13 +72,16 @@ class Delivery:
     def _deliver_all(self) -> None:
         while True:
             self._wake.clear()
-            is_last = self._is_ending  # after that: `close` sets it before it wakes us
+            is_last = self._end.is_set()  # after that: `close` sets it before it wakes us
             documents = self._read()
             if documents:
                 self._deliver(documents)
             if is_last:
                 break
-            self._wake.wait(timeout=_RETRY_S if not documents else _INTERVAL_S)
+            if documents:
+                self._end.wait(_INTERVAL_S)  # a few more may come together
+            else:
+                self._wake.wait(_RETRY_S)
         if self._client is not None:
             self._client.close()
 

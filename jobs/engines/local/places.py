@@ -97,11 +97,14 @@ def by_content(value: Any, memory: DigestMemory) -> Any:  # Any: JSON
     return found
 
 
-def collect_products(outputs: Any, folder: Path, own: Path) -> Any:  # Any: CWL's output object
-    """Bring the files of `outputs` into `folder`, and return the object with their new places.
+def collect_products(
+    outputs: Any, folder: Path, own: Path
+) -> tuple[Any, dict[str, str]]:  # Any: CWL's output object
+    """Bring the files of `outputs` into `folder`.
 
-    Files below `own`, the directory of the run, are linked, others are copied: writing to a product
-    must not change the input that was handed through. Names are made unique as cwltool makes them.
+    Returns the object with their new places, and for each of these where it came from. Files below
+    `own`, the directory of the run, are linked, others are copied: writing to a product must not
+    change the input that was handed through. Names are made unique as cwltool makes them.
     """
     made = copy.deepcopy(outputs)
     access = StdFsAccess("")
@@ -118,8 +121,10 @@ def collect_products(outputs: Any, folder: Path, own: Path) -> Any:  # Any: CWL'
         _bring(source, target, may_link=os.path.realpath(source).startswith(root))
 
     stage_files(mapper, stage_func=bring, symlink=False, fix_conflicts=True)
+    origins: dict[str, str] = {}
     for place in places:
         if place["location"] in mapper:
+            origins[mapper.mapper(place["location"]).target] = str(path_of(place))
             place["location"] = file_uri(mapper.mapper(place["location"]).target)
             place["path"] = path = path_of(place)
             if place["class"] == "File" and path is not None:
@@ -127,7 +132,7 @@ def collect_products(outputs: Any, folder: Path, own: Path) -> Any:  # Any: CWL'
         for hidden in ("listing", "contents", _GENERATION):
             place.pop(hidden, None)
     normalizeFilesDirs(made)
-    return made
+    return made, origins
 
 
 def _outermost(value: Any) -> Iterator[Any]:  # Any: JSON

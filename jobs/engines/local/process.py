@@ -175,8 +175,7 @@ def _register_products(
     directory: RunDirectory, outputs: Any, activity: Run, session: Session
 ) -> list[dict[str, Any]]:  # Any: CWL's output object; JSON
     """Bring the products into their folder and record them; return them for the state file."""
-    made = collect_products(outputs, directory.products, directory.path)
-    reused = {item["sha256"] for item in session.reused if "sha256" in item}
+    made, origins = collect_products(outputs, directory.products, directory.path)
     products = []
     for name, value in made.items():
         for place in each_place(value):
@@ -185,7 +184,7 @@ def _register_products(
                 continue
             digest = sha256_of(path, session.digests) if place["class"] == "File" else None
             products.append(product(name, path, digest))
-            if digest in reused:
+            if origins.get(path) in session.reused:
                 activity.input(path, role="reused product")
             else:
                 activity.output(path, role=name)

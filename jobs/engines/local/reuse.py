@@ -9,12 +9,13 @@ from urllib.parse import unquote, urlsplit
 from cwltool.job import JobBase
 from cwltool.process import shortname
 
+from provmanager.capture.command import software_of
 from provmanager.capture.files import DigestMemory
-from provmanager.capture.writer import append_record
 from provmanager.errors import JSONDict, NotFoundError
 from provmanager.ids import clean_json, digest_of
 
-from .directory import RunDirectory
+from .closing import close_running
+from .directory import RunDirectory, read_lines
 from .places import by_content, each_place, path_of, sha256_of
 from .steps import StepId, StepJob
 
@@ -24,8 +25,9 @@ _TELLS_NOTHING = frozenset({"doc", "label", "$schemas", "$namespaces"})
 def reuse_key(planned: StepJob, memory: DigestMemory) -> str | None:
     """Return the digest of the tool and all that it gets: equal ones would do the same.
 
-    The tool is its document with all requirements, the inputs are their contents and names. None
-    where the tool does not want to be reused (WorkReuse), or the job could not be made.
+    The tool is its document with all requirements and the version of the program that it starts,
+    as far as that is known; the inputs are their contents and names. None where the tool does not
+    want to be reused (WorkReuse), or the job could not be made.
     """
     if planned.job is None:
         return None
@@ -41,7 +43,7 @@ def reuse_key(planned: StepJob, memory: DigestMemory) -> str | None:
             "tool": _document(planned.tool.tool),
             "needs": [_document(need) for need in needs],
             "inputs": by_content(order, memory),
-            "program": command[0] if is_process and command else None,
+            "software": software_of(command[0]) if is_process and command else None,
         }
     )
 
@@ -80,7 +82,6 @@ class Former:
         self.ids: list[str] = []
         self._steps: dict[str, JSONDict] = {}
         self._runs: list[JSONDict] = []
-        self._running: dict[str, JSONDict] = {}
         self._files: list[Path] = []
         seen: set[Path] = set()
         at: RunDirectory | None = directory
@@ -100,9 +101,7 @@ class Former:
         self._files.append(directory.record_file)
         for record in directory.records():
             if record.get("status") == "running":
-                self._running[str(record.get("id"))] = record
                 continue
-            self._running.pop(str(record.get("id")), None)
             if record.get("id") == info["id"]:
                 self._runs.append(record)
             key = record.get("attributes", {}).get("cwl", {}).get("key")
@@ -114,12 +113,11 @@ class Former:
 
         It may have been killed before the last of them were on their way.
         """
-        note = {"level": "warning", "code": "killed",
-                "text": "the process of the run ended without a word"}  # fmt: skip
-        for record in self._running.values():
-            notes = [*record.get("messages", ()), note]
-            append_record(str(target), {**record, "status": "interrupted", "messages": notes})
-        return self._files if self._running else []
+        n_closed = sum(
+            close_running(read_lines(path), target, "the process of the run was killed")
+            for path in self._files
+        )
+        return self._files if n_closed else []
 
     def find(self, key: str | None, step: StepId, memory: DigestMemory) -> JSONDict | None:
         """Return the record of the same work, if all that it made is there as it was made."""

@@ -21,8 +21,9 @@ from provmanager.capture.files import DigestMemory
 from provmanager.capture.run import PARENT_VARIABLE
 from provmanager.ids import clean_json
 
+from .closing import close_running
 from .delivery import Delivery
-from .directory import RunDirectory
+from .directory import RunDirectory, read_lines
 from .executor import Ended
 from .places import each_place, path_of, sha256_of, without_places
 from .reuse import Former, reuse_key
@@ -55,7 +56,7 @@ class Session:
         self.digests = DigestMemory()
         self.failed: list[tuple[StepId, str]] = []
         self.n_completed = 0
-        self.reused: list[dict[str, Any]] = []  # Any: items of the record
+        self.reused: set[str] = set()  # places of what former runs made
         self.complaints = Complaints()
         self._delivery = delivery
         self._lock = threading.Lock()
@@ -116,6 +117,10 @@ class Session:
                 path = path_of(place)
                 if path is not None:
                     run.input(path, role=name)
+        container, _ = planned.tool.get_requirement("DockerRequirement")
+        if container is not None:
+            image = container.get("dockerPull") or container.get("dockerImageId")
+            run.message(f"run without the container that is a hint: {image}", code="no-container")
         caught = _Caught()
         planned.job.output_callback = caught
         context = planned.context.copy()
@@ -203,12 +208,12 @@ class Session:
     def _reuse(self, planned: StepJob, former: Any) -> Ended:  # Any: a record
         """Take the outputs of a former run's step instead of running it again."""
         outputs = json.loads(json.dumps(former["attributes"]["cwl"]["outputs"]))
-        items = [item for item in former.get("outputs", ()) if "url" in item]
-        for place in each_place(outputs):
+        places = list(each_place(outputs))
+        for place in places:
             place.pop("sha256", None)
         with self._lock:
             self.n_completed += 1
-            self.reused += items
+            self.reused |= {os.path.realpath(path_of(place) or "") for place in places}
         shutil.rmtree(planned.directory, ignore_errors=True)
         self.directory.append(
             "step", step=planned.step.name, index=list(planned.step.index) or None,
@@ -242,7 +247,9 @@ class Session:
             planned, run, state, exit_code=outcome.exit_code if outcome else None, reason=reason,
             products=planned.products,
         )  # fmt: skip
-        self._delivery.add(planned.directory / "tool.prov.json")
+        told = planned.directory / "tool.prov.json"
+        close_running(read_lines(told), told, f"step {planned.step} ended: {state}")
+        self._delivery.add(told)
 
 
 class _Caught:
