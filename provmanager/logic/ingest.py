@@ -277,9 +277,8 @@ def _write(
         )
         for r in readings
     ]
-    node_ids = writing.NodeIds(session)
-    ids = document_store.insert(session, rows, node_ids.take(len(rows)))
-    batch = Batch(runs, known, documents, ids, confirmed, node_ids)
+    ids = document_store.insert(session, rows, writing.take_node_ids(session, len(rows)))
+    batch = Batch(runs, known, documents, ids, confirmed)
     written = record_batch(session, batch, found)
     differing: dict[UUID, list[Contradiction]] = defaultdict(list)
     for contradiction in written.contradictions:

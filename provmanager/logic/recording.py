@@ -114,6 +114,9 @@ class Recorder:
         found = self._found
         standing = {e.uuid: i for i, e in found.known.items() if i in found.rebuilt}
         actors = {m.activity for i in found.identities for m in i.mentions if m.activity}
+        self._runs.learn(
+            {e.row["generated_by"]: e.producer or e.claimed_by for e in found.known.values()}
+        )
         self._runs.find(sorted(actors, key=str))
         standing |= found.same
         new: list[_Entity] = []
@@ -134,7 +137,8 @@ class Recorder:
             self._entities.append(item)
             if not entity_id:
                 new.append(item)
-        for item, entity_id in zip(new, self._batch.node_ids.take(len(new)), strict=True):
+        ids = writing.take_node_ids(self._session, len(new))
+        for item, entity_id in zip(new, ids, strict=True):
             item.entity_id = entity_id
 
     def _write_entities(self) -> None:

@@ -40,7 +40,6 @@ class Batch:
     documents: dict[str, Document]
     document_ids: dict[str, int]
     confirmed: list[tuple[UUID, str, str]]
-    node_ids: writing.NodeIds
 
 
 class RunWriter:
@@ -73,7 +72,7 @@ class RunWriter:
         stray = sorted(informants - set(runs) - set(self.ids), key=str)
         self.find(stray)
         stray = [u for u in stray if u not in self.ids]
-        ids = self._batch.node_ids.take(len(new) + len(stray))
+        ids = writing.take_node_ids(self._session, len(new) + len(stray))
         self.ids |= dict(zip([*new, *stray], ids, strict=True))
         self.new = set(ids)
         bare = [Activity(key=str(u), uuid=u) for u in stray]
@@ -129,6 +128,10 @@ class RunWriter:
                 row["overrides"] = _overrides(templates[row["configuration_id"]], flat)
         return rows
 
+    def learn(self, names: Mapping[int | None, UUID | None]) -> None:
+        """Take keys of activities from what was read already."""
+        self.ids |= {uuid: key for key, uuid in names.items() if key is not None and uuid}
+
     def find(self, uuids: Sequence[UUID]) -> None:
         """Learn the keys of those of `uuids` that the record has."""
         others = [u for u in uuids if u not in self.ids]
@@ -155,7 +158,7 @@ class RunWriter:
         ]
         store.update(self._session, self._activity_rows(changed))
         new = [placeholder(c) for u, c in sorted(claims.items()) if u not in self.ids]
-        ids = self._batch.node_ids.take(len(new))
+        ids = writing.take_node_ids(self._session, len(new))
         self.ids |= {a.uuid: i for a, i in zip(new, ids, strict=True)}
         self.new |= set(ids)
         store.insert(self._session, self._activity_rows(new))

@@ -11,6 +11,8 @@ from provmanager.ids import clean_json
 from provmanager.model import ProducerClaim
 
 from . import tables
+from .memory import memory_of, see
+from .prepared import fetch
 from .writing import copy_rows, intern_contents
 
 _COLUMNS = [c.name for c in tables.activity.columns]
@@ -18,14 +20,13 @@ _COLUMNS = [c.name for c in tables.activity.columns]
 
 def ids_of(session: Session, uuids: Sequence[UUID]) -> dict[UUID, int]:
     """Return the ids of those activities that the record has."""
-    rows = session.execute(
-        text(
-            "SELECT activity_uuid, activity_id FROM prov.activity "
-            "WHERE activity_uuid = ANY(CAST(:u AS uuid[]))"
-        ),
-        {"u": list(map(str, uuids))},
+    if not uuids:
+        return {}
+    query = (
+        "SELECT activity_uuid, activity_id FROM prov.activity "
+        "WHERE activity_uuid = ANY(CAST(%s AS uuid[]))"
     )
-    return {row.activity_uuid: row.activity_id for row in rows}
+    return dict(fetch(session, query, list(map(str, uuids))))
 
 
 def insert(session: Session, rows: Sequence[Mapping[str, Any]]) -> None:
@@ -101,17 +102,18 @@ def packages_of(environment: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
 
 def templates(session: Session, ids: Iterable[int]) -> dict[int, dict[str, Any]]:
     """Return configuration templates by id. (Any: JSON values.)"""
-    ids = sorted(set(ids))
-    if not ids:
-        return {}
-    rows = session.execute(
-        text(
-            "SELECT configuration_id, content FROM prov.configuration "
-            "WHERE configuration_id = ANY(:i)"
-        ),
-        {"i": ids},
+    wanted = set(ids)
+    found: dict[int, dict[str, Any]] = memory_of(session).get("template", wanted)
+    unknown = sorted(wanted - found.keys())
+    if not unknown:
+        return found
+    rows = fetch(
+        session,
+        "SELECT configuration_id, content FROM prov.configuration WHERE configuration_id = ANY(%s)",
+        unknown,
     )
-    return {row.configuration_id: row.content for row in rows}
+    see(session, "template", dict(rows))
+    return found | dict(rows)
 
 
 def claimed(session: Session, ids: Sequence[int]) -> dict[int, ProducerClaim | None]:

@@ -12,6 +12,8 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from provmanager.errors import DatabaseUnavailableError, UnavailableError, UsageError
 
+from .memory import Memory, attach
+
 logger = logging.getLogger(__name__)
 
 SCHEMA = "prov"
@@ -30,6 +32,7 @@ class Database:
 
     engine: Engine
     _sessions: sessionmaker[Session]
+    memory: Memory
 
     @contextlib.contextmanager
     def transaction(self) -> Iterator[Session]:
@@ -101,7 +104,10 @@ def open_database(
             "options": " ".join(f"-c {name}={value}" for name, value in options.items()),
         },
     )
-    return Database(engine, sessionmaker(engine, expire_on_commit=False, autoflush=False))
+    memory = Memory()
+    sessions = sessionmaker(engine, expire_on_commit=False, autoflush=False)
+    attach(memory, sessions)
+    return Database(engine, sessions, memory)
 
 
 def parse_url(url: str) -> URL:

@@ -10,6 +10,8 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
+from .prepared import Prepared
+
 
 @dataclass(slots=True)
 class KnownActivity:
@@ -72,36 +74,62 @@ class StoredDocument:
     content: bytes
 
 
+_DOCUMENTS = Prepared(
+    "known_documents",
+    "bytea[]",
+    "SELECT sha256, document_id FROM prov.document WHERE sha256 = ANY($1)",
+)
+_ACTIVITIES = Prepared(
+    "known_activities",
+    "text[]",
+    "SELECT activity_id, activity_uuid, name, started_at, ended_at, is_claim, job ->> 'id' "
+    "FROM prov.activity WHERE activity_uuid = ANY(CAST($1 AS uuid[]))",
+)
+_PLACES = "JOIN unnest($2, $3) AS w (directory_id, base_name) USING (directory_id, base_name)"
+_ENTITIES = Prepared(
+    "known_entities",
+    "bytea[], integer[], text[], text[]",
+    "SELECT entity_id FROM prov.entity WHERE sha256 = ANY($1) "  # noqa: S608
+    f"UNION SELECT entity_id FROM prov.entity {_PLACES} "
+    f"UNION SELECT entity_id FROM prov.entity_location {_PLACES} "
+    "UNION SELECT entity_id FROM prov.entity_identifier WHERE md5(identifier) = ANY("
+    "SELECT md5(i) FROM unnest($4) i) AND identifier = ANY($4)",
+)
+_ENTITIES_BY_ID = Prepared(
+    "entities_by_id",
+    "bigint[]",
+    "SELECT e.*, a.activity_uuid, a.started_at AS run_started_at, "
+    "       a.ended_at AS run_ended_at, r.basis, p.uri || e.base_name AS uri, "
+    "       EXISTS (SELECT 1 FROM prov.generation_claim g WHERE g.entity_id = e.entity_id "
+    "               AND g.reason <> 'producer-claim') AS is_contested "
+    "FROM prov.entity e LEFT JOIN prov.activity a ON a.activity_id = e.generated_by "
+    "LEFT JOIN prov.link_rule r ON r.link_rule_id = e.generation_rule_id "
+    "LEFT JOIN prov.directory p ON p.directory_id = e.directory_id "
+    "WHERE e.entity_id = ANY($1)",
+)
+_NAMES_BY_ID = Prepared(
+    "names_by_id",
+    "bigint[]",
+    "SELECT entity_id, kind, identifier "
+    "FROM prov.entity_identifier WHERE entity_id = ANY($1) "
+    "UNION ALL SELECT x.entity_id, 'location', p.uri || x.base_name "
+    "FROM prov.entity_location x JOIN prov.directory p USING (directory_id) "
+    "WHERE x.entity_id = ANY($1)",
+)
+
+
 def known_documents(session: Session, digests: Iterable[str]) -> dict[str, int]:
     """Return the ids of those documents that the record has, by SHA-256 (hexadecimal)."""
-    rows = session.execute(
-        text("SELECT sha256, document_id FROM prov.document WHERE sha256 = ANY(:d)"),
-        {"d": [bytes.fromhex(d) for d in digests]},
-    )
-    return {bytes(row.sha256).hex(): row.document_id for row in rows}
+    rows = _DOCUMENTS.fetch(session, [bytes.fromhex(d) for d in digests])
+    return {bytes(sha256).hex(): document_id for sha256, document_id in rows}
 
 
 def known_activities(session: Session, uuids: Iterable[UUID]) -> dict[UUID, KnownActivity]:
     """Return those activities that the record has, by UUID."""
-    rows = session.execute(
-        text(
-            "SELECT activity_id, activity_uuid, name, started_at, ended_at, is_claim, "
-            "job ->> 'id' AS job FROM prov.activity WHERE activity_uuid = ANY(CAST(:u AS uuid[]))"
-        ),
-        {"u": list(map(str, uuids))},
-    )
+    rows = _ACTIVITIES.fetch(session, list(map(str, uuids)))
     found = {
-        row.activity_id: KnownActivity(
-            row.activity_id,
-            row.activity_uuid,
-            row.name,
-            row.started_at,
-            row.ended_at,
-            row.is_claim,
-            row.job,
-            set(),
-        )
-        for row in rows
+        key: KnownActivity(key, uuid, name, started_at, ended_at, is_claim, job, set())
+        for key, uuid, name, started_at, ended_at, is_claim, job in rows
     }
     if found:
         claims = session.execute(
@@ -151,33 +179,11 @@ def known_entities(
     sha256 = [bytes.fromhex(d[7:]) for d in digests if d.startswith("sha256:")]
     names = [*digests, *product_ids]  # where there are several SHA-256, one is in the entity's row
     places = list(places)
-    at_place = (
-        "SELECT entity_id FROM prov.{} JOIN unnest(CAST(:d AS integer[]), CAST(:n AS text[])) "
-        "AS w (directory_id, base_name) USING (directory_id, base_name)"
-    )
-    parts = [
-        (sha256, "SELECT entity_id FROM prov.entity WHERE sha256 = ANY(:sha)"),
-        (places, at_place.format("entity")),
-        (places, at_place.format("entity_location")),
-        (
-            names,
-            "SELECT entity_id FROM prov.entity_identifier WHERE md5(identifier) = ANY("
-            "SELECT md5(i) FROM unnest(CAST(:names AS text[])) i) AND identifier = ANY(:names)",
-        ),
-    ]
-    queries = [query for given, query in parts if given]
-    if not queries:
+    if not (sha256 or names or places):
         return {}
-    rows = session.execute(
-        text(" UNION ".join(queries)),
-        {
-            "sha": sha256,
-            "d": [directory_id for directory_id, _ in places],
-            "n": [name for _, name in places],
-            "names": names,
-        },
-    )
-    return entities_by_id(session, rows.scalars().all())
+    directories = [directory_id for directory_id, _ in places]
+    rows = _ENTITIES.fetch(session, sha256, directories, [name for _, name in places], names)
+    return entities_by_id(session, [entity_id for (entity_id,) in rows])
 
 
 def entity_ids(session: Session, uuids: Iterable[UUID]) -> dict[UUID, int]:
@@ -196,38 +202,16 @@ def entities_by_id(session: Session, ids: Sequence[int]) -> dict[int, KnownEntit
     """Return the entities `ids` with all that identifies them."""
     if not ids:
         return {}
-    rows = session.execute(
-        text(
-            "SELECT e.*, a.activity_uuid, a.started_at AS run_started_at, "
-            "       a.ended_at AS run_ended_at, r.basis, p.uri || e.base_name AS uri, "
-            "       EXISTS (SELECT 1 FROM prov.generation_claim g WHERE g.entity_id = e.entity_id "
-            "               AND g.reason <> 'producer-claim') AS is_contested "
-            "FROM prov.entity e LEFT JOIN prov.activity a ON a.activity_id = e.generated_by "
-            "LEFT JOIN prov.link_rule r ON r.link_rule_id = e.generation_rule_id "
-            "LEFT JOIN prov.directory p ON p.directory_id = e.directory_id "
-            "WHERE e.entity_id = ANY(:ids)"
-        ),
-        {"ids": list(ids)},
-    ).mappings()
-    found = {row["entity_id"]: _known_entity(dict(row)) for row in rows}
-    more = session.execute(
-        text(
-            "SELECT entity_id, kind, identifier "
-            "FROM prov.entity_identifier WHERE entity_id = ANY(:ids) "
-            "UNION ALL SELECT x.entity_id, 'location', p.uri || x.base_name "
-            "FROM prov.entity_location x JOIN prov.directory p USING (directory_id) "
-            "WHERE x.entity_id = ANY(:ids)"
-        ),
-        {"ids": list(ids)},
-    )
-    for row in more:
-        entity = found[row.entity_id]
-        if row.kind == "digest":
-            entity.digests = (*entity.digests, row.identifier)
-        elif row.kind == "product-id":
-            entity.product_ids = (*entity.product_ids, row.identifier)
+    rows = _ENTITIES_BY_ID.fetch_dicts(session, ids)
+    found = {row["entity_id"]: _known_entity(row) for row in rows}
+    for entity_id, kind, identifier in _NAMES_BY_ID.fetch(session, ids):
+        entity = found[entity_id]
+        if kind == "digest":
+            entity.digests = (*entity.digests, identifier)
+        elif kind == "product-id":
+            entity.product_ids = (*entity.product_ids, identifier)
         else:
-            entity.locations = (*entity.locations, row.identifier)
+            entity.locations = (*entity.locations, identifier)
     return found
 
 

@@ -12,6 +12,7 @@ from provmanager.model import Agent, Document
 
 from . import tables
 from .agents import intern_agents
+from .prepared import fetch
 from .writing import copy_rows
 
 
@@ -239,14 +240,11 @@ def renew_edges(
 
 
 def _has_nodes(session: Session) -> bool:
-    return bool(
-        session.execute(
-            text(
-                "SELECT EXISTS (SELECT 1 FROM prov.was_derived_from) "
-                "OR EXISTS (SELECT 1 FROM prov.had_member)"
-            )
-        ).scalar_one()
+    query = (
+        "SELECT EXISTS (SELECT 1 FROM prov.was_derived_from) "
+        "OR EXISTS (SELECT 1 FROM prov.had_member)"
     )
+    return bool(fetch(session, query)[0][0])
 
 
 def _renew_entity_nodes(session: Session, ids: Sequence[int]) -> None:

@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING, Any, cast
 from uuid import UUID
 
 import orjson
-from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from provmanager.ids import clean_json
+
+from .memory import memory_of, see
+from .prepared import fetch
 
 if TYPE_CHECKING:
     import psycopg2.extensions
@@ -25,12 +27,17 @@ _ESCAPES: dict[int, str] = {
     **str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"}),
 }
 _WRITERS = 0x70726F76  # "prov"
+_SOME_IDS = 256
 _CHUNK = 2**18  # bytes that go to the server at a time
 
 
 def lock_writers(session: Session) -> None:
-    """Wait until this transaction is the only one that writes records."""
-    session.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _WRITERS})
+    """Wait until this transaction is the only one that writes records.
+
+    All that it looks up afterwards is found by an index, however small the tables still are when
+    PostgreSQL plans it.
+    """
+    fetch(session, "SET LOCAL enable_seqscan = off; SELECT pg_advisory_xact_lock(%s)", _WRITERS)
 
 
 def copy_rows(
@@ -87,63 +94,65 @@ _AS_TEXT: Mapping[type, Callable[[Any], str]] = {
 }
 
 
-class NodeIds:
-    """New ids for documents, activities and entities; fetched some at a time, gaps are harmless."""
+def take_node_ids(session: Session, n: int) -> list[int]:
+    """Return `n` new ids for documents, activities and entities, ascending.
 
-    _SOME = 16
-
-    def __init__(self, session: Session) -> None:
-        self._session = session
-        self._ids: list[int] = []
-
-    def take(self, n: int) -> list[int]:
-        """Return `n` new ids, ascending."""
-        if n > len(self._ids):
-            wanted = max(n - len(self._ids), self._SOME)
-            query = text("SELECT nextval('prov.node_id') FROM generate_series(1, :n)")
-            self._ids += sorted(self._session.execute(query, {"n": wanted}).scalars())
-        taken, self._ids = self._ids[:n], self._ids[n:]
-        return taken
+    They are fetched some at a time; gaps are harmless. The caller holds `lock_writers`.
+    """
+    held = memory_of(session).node_ids
+    if n > len(held):
+        wanted = max(n - len(held), _SOME_IDS)
+        query = "SELECT nextval('prov.node_id') FROM generate_series(1, %s)"
+        held += sorted(node_id for (node_id,) in fetch(session, query, wanted))
+    taken = held[:n]
+    del held[:n]
+    return taken
 
 
 def intern_roles(session: Session, names: Iterable[str]) -> dict[str, int]:
     """Return the id of each role, making those that are new."""
-    wanted = sorted(set(names))
-    if not wanted:
-        return {}
-    found = _pairs(session, "SELECT name, role_id FROM prov.role WHERE name = ANY(:names)", wanted)
-    new = [name for name in wanted if name not in found]
-    if new:
-        found |= _pairs(
-            session,
-            "INSERT INTO prov.role (name) SELECT unnest(CAST(:names AS text[])) "
-            "RETURNING name, role_id",
-            new,
-        )
-    return found
+    return _interned(session, "role", "name", names)
 
 
 def find_directories(session: Session, uris: Iterable[str]) -> dict[str, int]:
     """Return the id of each leading part of locations that is known."""
-    wanted = sorted(uris)
-    if not wanted:
-        return {}
-    return _pairs(
-        session, "SELECT uri, directory_id FROM prov.directory WHERE uri = ANY(:names)", wanted
-    )
+    return _find(session, "directory", "uri", uris)
 
 
 def insert_directories(session: Session, uris: Iterable[str]) -> dict[str, int]:
     """Make those that `find_directories` did not find; return their ids."""
-    wanted = sorted(uris)
+    return _insert(session, "directory", "uri", uris)
+
+
+def _interned(session: Session, table: str, column: str, names: Iterable[str]) -> dict[str, int]:
+    wanted = set(names)
+    found = _find(session, table, column, wanted)
+    return found | _insert(session, table, column, wanted - found.keys())
+
+
+def _find(session: Session, table: str, column: str, names: Iterable[str]) -> dict[str, int]:
+    wanted = set(names)
+    known: dict[str, int] = memory_of(session).get(table, wanted)
+    unknown = sorted(wanted - known.keys())
+    if not unknown:
+        return known
+    query = f"SELECT {column}, {table}_id FROM prov.{table} WHERE {column} = ANY(%s)"  # noqa: S608
+    found = dict(fetch(session, query, unknown))
+    see(session, table, found)
+    return known | found
+
+
+def _insert(session: Session, table: str, column: str, names: Iterable[str]) -> dict[str, int]:
+    wanted = sorted(names)
     if not wanted:
         return {}
-    return _pairs(
-        session,
-        "INSERT INTO prov.directory (uri) SELECT unnest(CAST(:names AS text[])) "
-        "RETURNING uri, directory_id",
-        wanted,
+    query = (
+        f"INSERT INTO prov.{table} ({column}) SELECT unnest(CAST(%s AS text[])) "
+        f"RETURNING {column}, {table}_id"
     )
+    made = dict(fetch(session, query, wanted))
+    see(session, table, made)
+    return made
 
 
 def intern_contents(
@@ -165,13 +174,13 @@ def intern_contents(
     if not contents:
         return {}, []
     key = "shape_sha256" if table == "configuration" else "sha256"
-    wanted = sorted(contents)
-    rows = session.execute(
-        text(f"SELECT {key} AS k, {table}_id AS i FROM prov.{table} WHERE {key} = ANY(:k)"),  # noqa: S608
-        {"k": wanted},
-    )
-    found = {bytes(row.k): row.i for row in rows}
-    new = [k for k in wanted if k not in found]
+    query = f"SELECT {key}, {table}_id FROM prov.{table} WHERE {key} = ANY(%s)"  # noqa: S608
+    found: dict[bytes, int] = memory_of(session).get(table, contents)
+    unknown = sorted(contents.keys() - found.keys())
+    if not unknown:
+        return found, []
+    fresh = {bytes(k): i for k, i in fetch(session, query, unknown)}
+    new = [k for k in unknown if k not in fresh]
     if new:
         columns = [key, "content", *more]
         copy_rows(
@@ -180,14 +189,6 @@ def intern_contents(
             columns,
             ([k, clean_json(contents[k]), *(m[k] for m in more.values())] for k in new),
         )
-        rows = session.execute(
-            text(f"SELECT {key} AS k, {table}_id AS i FROM prov.{table} WHERE {key} = ANY(:k)"),  # noqa: S608
-            {"k": new},
-        )
-        found |= {bytes(row.k): row.i for row in rows}
-    return found, new
-
-
-def _pairs(session: Session, statement: str, names: Sequence[str]) -> dict[str, int]:
-    rows = session.execute(text(statement), {"names": list(names)})
-    return {row[0]: row[1] for row in rows}
+        fresh |= {bytes(k): i for k, i in fetch(session, query, new)}
+    see(session, table, fresh)
+    return found | fresh, new

@@ -8,7 +8,11 @@ from sqlalchemy.orm import Session
 from provmanager.logic.ingest import IngestPolicy, Outcome, Source, record
 from provmanager.store.database import Database
 
-_KEPT = ("link_rule", "migration")
+_KEPT = (
+    *("link_rule", "migration", "log_identity"),
+    # never deleted, so that a running server remembers their ids
+    *("role", "directory", "environment", "package", "host", "container", "configuration"),
+)
 _QUERIES = {
     "activities": """
         SELECT a.activity_uuid::text, a.name, a.version, a.status, a.status_raw, a.exit_code,
