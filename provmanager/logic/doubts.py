@@ -15,9 +15,9 @@ from uuid import UUID
 from sqlalchemy.orm import Session
 
 from provmanager.ids import uuid_of
-from provmanager.model.identity import (
+from provmanager.model.identity import Identity
+from provmanager.model.mention import (
     Act,
-    Identity,
     Mention,
     digests_conflict,
     identifying_digests,

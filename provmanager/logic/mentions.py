@@ -6,7 +6,7 @@ from datetime import datetime
 from uuid import UUID
 
 from provmanager.model import Document, Entity, ProducerClaim
-from provmanager.model.identity import Act, Mention, identifying_digests
+from provmanager.model.mention import Act, Mention, identifying_digests
 
 from .claims import Run, scoped
 

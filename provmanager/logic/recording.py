@@ -9,7 +9,8 @@ from sqlalchemy.orm import Session
 
 from provmanager.formats import split_location
 from provmanager.model import InformKind
-from provmanager.model.identity import Act, Identity
+from provmanager.model.identity import Identity
+from provmanager.model.mention import Act
 from provmanager.store import activities as activity_store
 from provmanager.store import entities as entity_store
 from provmanager.store import relations as relation_store

@@ -17,7 +17,8 @@ from sqlalchemy.orm import Session
 
 from provmanager.formats import read, split_location
 from provmanager.model import Document, InformKind, ProducerClaim
-from provmanager.model.identity import Act, Identity, Mention, keys_of, resolve
+from provmanager.model.identity import Identity, resolve
+from provmanager.model.mention import Act, Mention, keys_of
 from provmanager.store import activities as activity_store
 from provmanager.store import known as store
 from provmanager.store.writing import find_directories

@@ -7,7 +7,8 @@ from uuid import UUID
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from provmanager.model.identity import Act, Identity, Mention, identifying_digests, resolve
+from provmanager.model.identity import Identity, resolve
+from provmanager.model.mention import Act, Mention, identifying_digests
 
 _T0 = datetime(2026, 3, 1, 20, tzinfo=UTC)
 _SHA = "sha256:" + "a" * 64
