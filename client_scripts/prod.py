@@ -9,6 +9,7 @@ from ._cli import ProdCommand, ProdGroup
 COMMANDS = {
     "add-prov": ("add_prov", "Record provenance documents."),
     "capture": ("capture", "Run a command and record it."),
+    "diff": ("diff", "Compare two products or runs."),
     "init-prov": ("init_prov", "Describe what activities are expected to do."),
     "rerun": ("rerun", "Make a product again from its record, and compare."),
     "search": ("search", "Find products or activities."),

@@ -223,6 +223,11 @@ class ProvClient:
             "GET", "/v1/lineage/export", query=query, headers={"Accept": "*/*"}
         ).content
 
+    def compare(self, a: str, b: str) -> JSONDict:
+        """Return how two products, or two activities, differ, and where their histories parted."""
+        page = self._transport.json("GET", "/compare.json", query={"a": a, "b": b})
+        return cast(JSONDict, page["found"])
+
     def activity(self, activity_uuid: str) -> JSONDict:
         """Return everything of one activity."""
         path = f"/v1/activities/{_part(activity_uuid)}"
