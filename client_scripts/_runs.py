@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from jobs.engines import Product, RunState, RunStatus, StepState, StepStatus
     from provmanager.client import ProvClient, RunMessage, RunProduct, RunStep
 
-ENGINES = ("local",)
+ENGINES = ("local", "diracx")
 
 Rows = list[dict[str, Any]]  # Any: JSON
 
@@ -33,14 +33,14 @@ def find_run(run: str, client: "ProvClient | None") -> "tuple[RunStatus, str | N
     """Return a run as the server has it, else as its directory says; and why the server does not.
 
     Where both know it, that one stands which says that it ended: a record may be on its way, and
-    a process that was killed cannot say so.
+    a process that was killed cannot say so. A run on the grid is brought home by looking at it.
 
     Raises
     ------
     NotFoundError, AmbiguousError
         Nobody knows such a run, or several.
     """
-    from jobs.engines import make_engine
+    from jobs.engines import engine_of
 
     recorded: RunStatus | None = None
     missing: ProvError | None = None
@@ -49,15 +49,21 @@ def find_run(run: str, client: "ProvClient | None") -> "tuple[RunStatus, str | N
             recorded = recorded_run(client, run)
         except (NotFoundError, *_NO_ANSWER) as error:
             missing = error
-    if recorded is not None and recorded.is_final:
+    is_on_grid = recorded is not None and recorded.engine == "diracx"
+    if recorded is not None and recorded.is_final and not is_on_grid:
         return recorded, None
+    name = recorded.id if recorded else run
     try:
-        own = make_engine("local").status(recorded.id if recorded else run)
+        own = engine_of(name).status(name)
     except NotFoundError:
         if recorded is not None:
             return recorded, None
         raise missing or NotFoundError(f"there is no run {run!r}; see prod-status") from None
-    if recorded is not None and not own.is_final:
+    except _NO_ANSWER as error:  # the grid's
+        if recorded is not None:
+            return recorded, error.message
+        raise
+    if recorded is not None and not own.is_final and not is_on_grid:
         return recorded, None
     return own, missing.message if isinstance(missing, _NO_ANSWER) else None
 
@@ -75,7 +81,13 @@ def list_runs(client: "ProvClient", limit: int) -> "tuple[Rows, str | None]":
         problem = error.message
     known = {row["id"]: row for row in rows}
     host = socket.gethostname()
-    for run in make_engine("local").runs():
+    own: list[RunStatus] = []
+    for name in ENGINES:
+        try:
+            own += make_engine(name).runs()
+        except ProvError as error:
+            problem = error.message
+    for run in own:
         if run.id not in known:
             known[run.id] = {
                 "id": run.id, "name": run.name, "state": run.state, "exit_code": run.exit_code,
@@ -195,8 +207,9 @@ def complete_run(
     from jobs.engines import make_engine
 
     found = []
-    with suppress(ProvError):
-        found = make_engine("local").runs()
+    for name in ENGINES:
+        with suppress(ProvError):
+            found += make_engine(name).runs()
     return [
         CompletionItem(run.id, help=f"{run.name} {run.state}")
         for run in found

@@ -1,10 +1,15 @@
 """What all tests share: where the real data lie."""
 
 import os
-from collections.abc import Generator
+import sys
+from collections.abc import Generator, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from jobs.testbed import RunningTestbed
 
 ROOT = Path(__file__).resolve().parent.parent
 TEST_DATA = Path(os.environ.get("PROV_TEST_DATA", ROOT.parent / "shared" / "data"))
@@ -23,6 +28,29 @@ def test_data() -> Path:
 def prov_data(test_data: Path) -> Path:
     """Folder of the real provenance documents."""
     return test_data / "prov"
+
+
+@pytest.fixture(scope="session")
+def dirac_venv() -> Path:
+    """DiracX's environment: made once, and kept in the one that the tests run in."""
+    from jobs.testbed.environment import make_environment
+
+    folder = Path(sys.prefix) / "testbed"
+    make_environment(folder, progress=lambda line: None)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def testbed(
+    dirac_venv: Path, tmp_path_factory: pytest.TempPathFactory
+) -> "Iterator[RunningTestbed]":
+    """A real DiracX with three workers, for the whole session."""
+    from jobs.testbed import Options, bring_down, bring_up
+
+    folder = tmp_path_factory.mktemp("testbed")
+    options = Options(n_workers=3, heartbeat_s=1.2, stalled_s=4.0)
+    yield bring_up(folder, options, venv=dirac_venv)
+    bring_down(folder)
 
 
 @pytest.hookimpl(wrapper=True)

@@ -1,6 +1,10 @@
 """Engines: where workflows run. All have the interface of `Engine` and pass one test suite."""
 
-from provmanager.errors import UsageError
+import json
+from contextlib import suppress
+from pathlib import Path
+
+from provmanager.errors import NotFoundError, UsageError
 
 from .interface import (
     FINAL,
@@ -15,7 +19,7 @@ from .interface import (
     StepStatus,
 )
 
-ENGINES = ("local",)
+ENGINES = ("local", "diracx")
 """Names of the engines that there are."""
 
 
@@ -31,7 +35,29 @@ def make_engine(name: str) -> Engine:
         from .local import LocalEngine
 
         return LocalEngine()
+    if name == "diracx":
+        from .diracx import DiracxEngine
+
+        return DiracxEngine()
     raise UsageError(f"there is no engine {name!r}; there are: {', '.join(ENGINES)}")
+
+
+def engine_of(run: str) -> Engine:
+    """Return the engine that knows a run, named as `Engine` has it.
+
+    Raises
+    ------
+    NotFoundError
+        None does.
+    """
+    with suppress(OSError, ValueError, KeyError):
+        return make_engine(json.loads((Path(run) / "run.json").read_text())["engine"])
+    for name in ENGINES:
+        with suppress(NotFoundError):
+            engine = make_engine(name)
+            engine.request(run)
+            return engine
+    raise NotFoundError(f"there is no run {run!r}; see prod-status")
 
 
 __all__ = [
@@ -46,5 +72,6 @@ __all__ = [
     "RunStatus",
     "StepState",
     "StepStatus",
+    "engine_of",
     "make_engine",
 ]

@@ -41,7 +41,7 @@ class LocalEngine:
             raise UsageError(
                 f"run {resumed.info()['id']} still runs: wait for its end, or cancel it"
             )
-        directory = self._make_directory(run_id, request)
+        directory = self.make_directory(run_id, request)
         info = {
             "id": run_id,
             "name": request.name,
@@ -124,7 +124,14 @@ class LocalEngine:
             raise NotFoundError(f"there is no run {run!r} in {self.folder}; see prod-status")
         return RunDirectory((self.folder / matches[0]).resolve())
 
-    def _make_directory(self, run_id: str, request: RunRequest) -> RunDirectory:
+    def make_directory(self, run_id: str, request: RunRequest) -> RunDirectory:
+        """Make the directory of a run, empty.
+
+        Raises
+        ------
+        UsageError
+            It cannot be made, or there is something in it.
+        """
         path = self.folder / run_id
         try:
             self.folder.mkdir(parents=True, exist_ok=True)

@@ -1,0 +1,266 @@
+"""DiracX through its own client: jobs and sandboxes; its errors made ours."""
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from provmanager.errors import (
+    AuthenticationError,
+    AuthorisationError,
+    NotFoundError,
+    ProvError,
+    UnavailableError,
+    UsageError,
+)
+
+if TYPE_CHECKING:
+    from diracx.client.aio import AsyncDiracClient
+    from diracx.client.sync import SyncDiracClient
+    from diracx.core.preferences import DiracxPreferences
+
+T = TypeVar("T")
+
+FINAL = frozenset({"Done", "Failed", "Killed", "Deleted"})
+"""DIRAC's statuses that a job does not leave by itself."""
+
+_BULK = 20  # what DiracX 0.7 takes in one call
+_PAGE = 500
+_LOG_IN = "log in with: dirac login VO"
+_COLUMNS = ["JobID", "Status", "MinorStatus", "ApplicationStatus", "Site", "SubmissionTime",
+            "StartExecTime", "EndExecTime", "LastUpdateTime", "RescheduleCounter", "Owner",
+            "OwnerGroup", "VO"]  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class JobState:
+    """What DiracX says of a job."""
+
+    job_id: int
+    status: str
+    minor: str
+    application: str
+    site: str
+    owner: str
+    started_at: str | None
+    ended_at: str | None
+    attempt: int
+
+    @property
+    def is_final(self) -> bool:
+        """Whether it has ended."""
+        return self.status in FINAL
+
+    @property
+    def exit_code(self) -> int | None:
+        """Exit code of the payload, where the application status says it."""
+        word, _, code = self.application.partition(" ")
+        return int(code) if word == "Exit" and code.isdigit() else None
+
+
+class Grid:
+    """The DiracX that ``DIRACX_URL`` names, as the user of ``DIRACX_CREDENTIALS_PATH``."""
+
+    def submit(self, jdls: Sequence[str]) -> list[int]:
+        """Submit jobs, 20 a call, and return their ids in that order.
+
+        Raises
+        ------
+        UsageError
+            DiracX refuses a description; of the calls before, ``details["submitted"]`` has the ids.
+        """
+        job_ids: list[int] = []
+        with self._client() as api:
+            for first in range(0, len(jdls), _BULK):
+                try:
+                    with _translated():
+                        made = api.jobs.submit_jdl_jobs(list(jdls[first : first + _BULK]))
+                except ProvError as error:
+                    error.details["submitted"] = job_ids
+                    raise
+                job_ids += [int(job.job_id) for job in made]
+        return job_ids
+
+    def states(self, job_ids: Sequence[int]) -> dict[int, JobState]:
+        """Return the states of those jobs that there are."""
+        found: dict[int, JobState] = {}
+        with self._client() as api, _translated():
+            for first in range(0, len(job_ids), _PAGE):
+                wanted = list(job_ids[first : first + _PAGE])
+                search: Any = [{"parameter": "JobID", "operator": "in", "values": wanted}]
+                rows = api.jobs.search(parameters=_COLUMNS, search=search, page=1, per_page=_PAGE)
+                found |= {int(row["JobID"]): _state(row) for row in rows}
+        return found
+
+    def kill(self, job_ids: Sequence[int]) -> None:
+        """Have jobs killed; those that run are told with their next heartbeat."""
+        self._set(job_ids, "Killed", "Marked for termination")
+
+    def delete(self, job_ids: Sequence[int]) -> None:
+        """Have jobs deleted."""
+        self._set(job_ids, "Deleted", "Checking accounting")
+
+    def reschedule(self, job_ids: Sequence[int]) -> None:
+        """Have jobs run anew, failed ones too.
+
+        Raises
+        ------
+        UsageError
+            DiracX does not: too often, or done or killed already.
+        """
+        from diracx.client.models import BodyJobsRescheduleJobs
+
+        failed = [s.job_id for s in self.states(job_ids).values() if s.status == "Failed"]
+        if failed:  # DIRAC's state machine knows no way from Failed to Received but by this
+            self._set(failed, "Rescheduled", "Job Rescheduled")
+        with self._client() as api, _translated():
+            answer: Any = api.jobs.reschedule_jobs(BodyJobsRescheduleJobs(job_ids=list(job_ids)))
+        refused = dict(answer.get("failed", {}))
+        stuck = {s.job_id: s.status for s in self.states(job_ids).values() if s.is_final}
+        if refused or stuck:
+            told = [f"{job}: {why.get('detail', why)}" for job, why in refused.items()]
+            told += [f"{job}: it stays {status}" for job, status in stuck.items()]
+            raise UsageError(f"DiracX does not reschedule: {'; '.join(told)}")
+
+    def _set(self, job_ids: Sequence[int], status: str, minor: str) -> None:
+        from diracx.client.models import JobStatusUpdate
+
+        now = datetime.now(UTC).isoformat()
+        update: Any = JobStatusUpdate(status=status, minor_status=minor, source="User")
+        with self._client() as api, _translated():
+            api.jobs.set_job_statuses({str(job_id): {now: update} for job_id in job_ids})
+
+    def upload(self, paths: Sequence[Path]) -> str:
+        """Upload files and folders as a sandbox, and return its name.
+
+        Raises
+        ------
+        UsageError
+            It is larger than DiracX takes (100 MB, compressed).
+        """
+        from diracx.api.jobs import create_sandbox
+
+        name: str = self._run(lambda api: create_sandbox(list(paths), client=api))
+        return name
+
+    def download(self, job_id: int, folder: Path) -> bool:
+        """Unpack a job's output sandboxes into `folder`; return False if it has none."""
+        from diracx.api.jobs import download_sandbox
+
+        with self._client() as api, _translated():
+            names = [name for name in api.jobs.get_job_sandbox(job_id, "output") if name]
+        for name in names:
+            self._run(lambda api, name=name: download_sandbox(str(name), folder, client=api))  # type: ignore[misc]
+        return bool(names)
+
+    def _run(self, call: Callable[["AsyncDiracClient"], Awaitable[T]]) -> T:
+        """Sandboxes come with an asynchronous client only."""
+        from diracx.client.aio import AsyncDiracClient
+
+        preferences = _preferences()
+
+        async def with_client() -> T:
+            async with AsyncDiracClient(diracx_preferences=preferences) as api:
+                return await call(api)
+
+        with _translated():
+            return asyncio.run(with_client())
+
+    @contextmanager
+    def _client(self) -> "Iterator[SyncDiracClient]":
+        try:
+            from diracx.client.sync import SyncDiracClient
+        except ModuleNotFoundError as error:
+            raise UsageError(
+                f"{error.name} is not installed, and the grid needs it: "
+                "pip install 'provmanager[diracx]'"
+            ) from error
+        preferences = _preferences()
+        with _translated(), SyncDiracClient(diracx_preferences=preferences) as api:
+            yield api
+
+
+def _preferences() -> "DiracxPreferences":
+    from diracx.core.preferences import DiracxPreferences
+    from pydantic import ValidationError
+
+    from_env: Any = DiracxPreferences.from_env  # Any: it has no types
+    try:
+        preferences: DiracxPreferences = from_env()
+    except ValidationError as error:
+        names = ", ".join(f"DIRACX_{str(e['loc'][0]).upper()}" for e in error.errors())
+        raise UsageError(
+            f"{names}: not set, or not valid: name your DiracX with "
+            f"DIRACX_URL=https://…, and {_LOG_IN}"
+        ) from error
+    if not preferences.credentials_path.exists():
+        raise AuthenticationError(
+            f"there are no credentials of DiracX in {preferences.credentials_path}: {_LOG_IN}, or "
+            "name another file with DIRACX_CREDENTIALS_PATH"
+        )
+    return preferences
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    """Raise our errors instead of those of DiracX's client."""
+    import httpx2
+    from azure.core.exceptions import HttpResponseError, ServiceRequestError, ServiceResponseError
+
+    try:
+        yield
+    except HttpResponseError as error:
+        raise _error(int(error.status_code or 0), _detail(error)) from error
+    except httpx2.HTTPStatusError as error:  # the storage of sandboxes
+        raise _error(error.response.status_code, error.response.text[:300]) from error
+    except (ServiceRequestError, ServiceResponseError, httpx2.HTTPError) as error:
+        raise UnavailableError(f"DiracX does not answer: {error}") from error
+    except RuntimeError as error:  # the client's own, where a token cannot be refreshed
+        if "refreshing" not in str(error) and "well-known" not in str(error):
+            raise
+        raise AuthenticationError(f"{error}: {_LOG_IN}") from error
+
+
+def _detail(error: Any) -> str:  # Any: azure-core has no types
+    try:
+        text = error.response.text()
+        return str(json.loads(text)["detail"])
+    except (AttributeError, ValueError, KeyError, TypeError):
+        return str(error)
+
+
+def _error(status: int, detail: str) -> ProvError:
+    if "JDL syntax error" in detail:
+        return UsageError(
+            "DiracX says 'JDL syntax error'; it says so too where the JobType is none that its "
+            "configuration allows (Operations/…/JobDescription/AllowedJobTypes), or CPUTime or "
+            "Priority is out of its bounds: check these first",
+            found=detail,
+        )
+    if status == 401:
+        return AuthenticationError(f"DiracX does not know you ({detail}): {_LOG_IN}")
+    if status == 403:
+        return AuthorisationError(f"DiracX does not allow this: {detail}")
+    if status == 404:
+        return NotFoundError(f"DiracX has none such: {detail}")
+    if status in (400, 413, 422):
+        return UsageError(f"DiracX refuses this: {detail}")
+    return UnavailableError(f"DiracX fails with status {status}: {detail}")
+
+
+def _state(row: dict[str, Any]) -> JobState:  # Any: JSON
+    return JobState(
+        job_id=int(row["JobID"]),
+        status=str(row["Status"]),
+        minor=str(row["MinorStatus"]),
+        application=str(row["ApplicationStatus"]),
+        site=str(row["Site"]),
+        owner=str(row["Owner"]),
+        started_at=row.get("StartExecTime"),
+        ended_at=row.get("EndExecTime"),
+        attempt=int(row["RescheduleCounter"]),
+    )

@@ -1,0 +1,142 @@
+"""Job descriptions (JDL), as DIRAC's parser reads them.
+
+That parser knows no escapes: it ends a value at the first ``;`` or ``"`` in it, quoted or not, and
+may loop for ever over a ``[`` (DIRACCommon 9.1, ClassAdLight). So such values are refused here.
+"""
+
+import json
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Self
+
+from provmanager.errors import UsageError
+
+_REFUSED = '";[]{}\n\r\0'
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class GridOptions:
+    """What a job asks of the grid.
+
+    Attributes
+    ----------
+    job_type : str
+        One that DiracX's configuration allows (``AllowedJobTypes``).
+    sites, banned_sites : tuple of str
+        Where it may run (anywhere, if empty), and where not.
+    cpu_time_s : int, optional
+        CPU time that it needs, in seconds.
+    priority : int, optional
+        0 to 10, higher goes first.
+    job_group : str
+        What its owner finds it by.
+    python : str
+        Python on the nodes that has ``provmanager[jobs]`` and cwltool, in a software area that all
+        of them see; by default ours.
+    """
+
+    job_type: str = "User"
+    sites: tuple[str, ...] = ()
+    banned_sites: tuple[str, ...] = ()
+    cpu_time_s: int | None = None
+    priority: int | None = None
+    job_group: str = "provmanager"
+    python: str = ""
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """Read them from a JSON file.
+
+        Raises
+        ------
+        UsageError
+            It cannot be read, or an option is unknown or of the wrong type.
+        """
+        try:
+            found = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise UsageError(f"options of the grid in {path}: {error}") from error
+        known = {field.name for field in fields(cls)}
+        if not isinstance(found, dict) or set(found) - known:
+            raise UsageError(f"{path}: expected an object with some of {', '.join(sorted(known))}")
+        for name, value in found.items():
+            wanted = _WANTED.get(name, str)
+            items = value if name in _LISTS and isinstance(value, list) else [value]
+            if any(type(item) is not wanted for item in items):
+                kind = f"a list of {wanted.__name__}" if name in _LISTS else wanted.__name__
+                raise UsageError(f"{path}: {name} is {value!r}: expected {kind}")
+            if name in _LISTS:
+                found[name] = tuple(items)
+        return cls(**found)
+
+
+_WANTED = {"cpu_time_s": int, "priority": int}
+_LISTS = ("sites", "banned_sites")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class JobRequest:
+    """One job."""
+
+    name: str
+    executable: str
+    arguments: str = ""
+    input_sandbox: tuple[str, ...] = ()
+    input_data: tuple[str, ...] = ()
+    """LFNs."""
+    output_sandbox: tuple[str, ...] = ("std.out", "std.err")
+    options: GridOptions = GridOptions()
+
+
+def make_jdl(job: JobRequest) -> str:
+    """Return the JDL of a job.
+
+    ``JobName``, ``JobGroup`` and ``JobType`` are always there: DiracX 0.7 refuses a bulk of which
+    only some jobs have them.
+
+    Raises
+    ------
+    UsageError
+        A value holds what DIRAC's parser cannot read.
+    """
+    options = job.options
+    lists = {
+        "InputSandbox": job.input_sandbox,
+        "InputData": tuple(_lfn(name) for name in job.input_data),
+        "OutputSandbox": job.output_sandbox,
+        "Site": options.sites,
+        "BannedSites": options.banned_sites,
+    }
+    lines = [
+        f"JobName = {_quoted('JobName', job.name)};",
+        f"JobGroup = {_quoted('JobGroup', options.job_group)};",
+        f"JobType = {_quoted('JobType', options.job_type)};",
+        f"Executable = {_quoted('Executable', job.executable)};",
+    ]
+    if job.arguments:
+        lines.append(f"Arguments = {_quoted('Arguments', job.arguments)};")
+    for name, values in lists.items():
+        if values:
+            quoted = ", ".join(_quoted(name, value, refused=_REFUSED + ",") for value in values)
+            lines.append(f"{name} = {{{quoted}}};")
+    for name, number in (("CPUTime", options.cpu_time_s), ("Priority", options.priority)):
+        if number is not None:
+            lines.append(f"{name} = {int(number)};")
+    return "\n".join(lines)
+
+
+def _lfn(name: str) -> str:
+    path = name.removeprefix("LFN:").removeprefix("lfn:")
+    if not path.startswith("/") or "//" in path:
+        raise UsageError(f"{name!r} is no LFN: expected /vo/…/file, without //")
+    return f"LFN:{path}"
+
+
+def _quoted(name: str, value: str, *, refused: str = _REFUSED) -> str:
+    found = sorted({character for character in value if character in refused})
+    if found:
+        raise UsageError(
+            f"{name} = {value!r} cannot be said to DIRAC, whose parser of job descriptions knows "
+            f"no escapes: take out {' '.join(map(repr, found))}"
+        )
+    return f'"{value}"'

@@ -1,0 +1,168 @@
+"""Runs on the grid: whatever becomes of the job, its record arrives."""
+
+import json
+import socket
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from jobs.engines import RunRequest, RunStatus, engine_of
+from jobs.engines.diracx import DiracxEngine, GridOptions
+from jobs.testbed import RunningTestbed
+from jobs.workflows import load_workflow, make_inputs
+from provmanager.client import ProvClient
+from provmanager.config.settings import Settings, load_settings
+from provmanager.errors import UsageError
+
+CWL = Path(__file__).parents[1] / "data" / "cwl"
+PATIENCE_S = 120.0
+NOBODY = "http://127.0.0.1:9"
+"""No server is there."""
+
+Submit = Callable[..., str]
+
+
+@pytest.fixture(scope="module")
+def settings(testbed: RunningTestbed, database_url: str, state_dir: Path) -> Settings:
+    """A service to which users of the testbed's DiracX may record."""
+    path = state_dir / "issuers.json"
+    roles = [{"vo": "testbed", "role": "recorder"}]
+    path.write_text(json.dumps({"issuers": [{"issuer": testbed.url, "roles": roles}]}))
+    return load_settings(database_url=database_url, state_dir=state_dir, port=0, issuers_file=path)
+
+
+@pytest.fixture
+def engine(testbed, tmp_path, monkeypatch, app_url, make_token) -> DiracxEngine:
+    """The engine of the grid, at home; what comes home is delivered to the module's server."""
+    for name, value in {
+        "PROV_STATE_DIR": str(tmp_path / "state"),
+        "PROV_SERVER_URL": app_url,
+        "PROV_TOKEN": make_token("recorder"),
+        "DIRACX_URL": testbed.url,
+        "DIRACX_CREDENTIALS_PATH": testbed.credentials["user"],
+    }.items():
+        monkeypatch.setenv(name, value)
+    return DiracxEngine()
+
+
+def submit(engine: DiracxEngine, document: str, *inputs: str, **environ: str) -> str:
+    workflow = load_workflow(str(CWL / document))
+    return engine.submit(
+        RunRequest(
+            workflow=workflow.location,
+            name=workflow.name,
+            inputs=make_inputs(workflow, None, inputs),
+            steps=tuple(step.name for step in workflow.steps),
+            command=("prod-submit", document),
+            environ=environ,
+        )
+    )
+
+
+def wait(engine: DiracxEngine, run: str) -> RunStatus:
+    deadline = time.monotonic() + PATIENCE_S
+    while not (status := engine.status(run)).is_final:
+        assert time.monotonic() < deadline, status
+        time.sleep(0.2)
+    return status
+
+
+@pytest.fixture
+def text(tmp_path: Path) -> Path:
+    path = tmp_path / "words.txt"
+    path.write_text(f"words of {tmp_path} {time.time_ns()}\n")
+    return path
+
+
+def counts(client: ProvClient) -> tuple[int, int, int]:
+    info = client.info()
+    return info["documents"], info["activities"], info["entities"]
+
+
+def job_of(client: ProvClient, engine: DiracxEngine, run: str) -> dict:
+    return client.activity(engine.find(run).info()["job_activity"])
+
+
+def test_the_job_is_recorded_with_site_and_host_around_its_run(client, engine, text) -> None:
+    run = submit(engine, "chain.cwl", f"text={text}")
+    status = wait(engine, run)
+    assert (status.state, status.exit_code, status.engine) == ("completed", 0, "diracx")
+    job = job_of(client, engine, run)
+    assert (job["name"], job["type"], job["exit_code"]) == ("chain job", "Job", 0)
+    assert [part["activity"] for part in job["parts"]] == [run]
+    grid_job = engine.find(run).info()["grid_job"]
+    assert (job["job"]["system"], job["job"]["id"]) == ("DIRAC", str(grid_job))
+    assert job["job"]["site"] == "DIRAC.Testbed.local"
+    assert job["host"]["name"] == socket.gethostname()
+    assert client.activity(run)["job"]["id"] == str(grid_job)
+
+
+def test_a_product_at_home_leads_to_the_input_at_home(client, engine, text) -> None:
+    status = wait(engine, submit(engine, "chain.cwl", f"text={text}"))
+    (product,) = status.products
+    assert Path(product.path).is_relative_to(engine.folder)
+    lineage = json.dumps(client.lineage(product.path))
+    assert all(name in lineage for name in ('"shout"', '"count"'))
+    assert client.resolve(str(text))["id"] in lineage
+
+
+def test_a_job_that_cannot_reach_the_server_brings_its_record_home(client, engine, text) -> None:
+    run = submit(engine, "chain.cwl", f"text={text}", PROV_SERVER_URL=NOBODY)
+    assert wait(engine, run).state == "completed"
+    assert {part["name"] for part in client.activity(run)["parts"]} == {"shout", "count"}
+    assert job_of(client, engine, run)["status"] == "completed"
+
+    before = counts(client)
+    assert engine.status(run).state == "completed"
+    assert DiracxEngine().status(run).products == engine.status(run).products
+    assert counts(client) == before
+
+
+@pytest.mark.parametrize("server", [None, NOBODY], ids=["reaches the server", "is cut off"])
+def test_a_job_that_dies_without_a_word_is_closed_in_the_record(
+    client, engine, tmp_path, server
+) -> None:
+    killer = tmp_path / "killer.py"
+    killer.write_text("import os, time\ntime.sleep(2)\nos.killpg(os.getsid(0), 9)\n")
+    environ = {"PROV_SERVER_URL": server} if server else {}
+    run = submit(engine, "shell.cwl", f"script={sys.executable} {killer}", **environ)
+    status = wait(engine, run)
+    assert (status.state, status.exit_code) == ("error", 137)
+    assert "left no record: DiracX says Failed" in (status.reason or "")
+    for activity in (client.activity(run), job_of(client, engine, run)):
+        assert activity["status"] == "error"
+        assert activity["ended_at"]
+        assert "left no record" in json.dumps(activity["details"])
+    assert not [p for p in client.activity(run)["parts"] if p["status"] == "running"]
+    assert job_of(client, engine, run)["exit_code"] == 137
+
+
+def test_a_run_killed_before_its_turn_is_interrupted(client, engine, text) -> None:
+    elsewhere = DiracxEngine(options=GridOptions(sites=("LCG.Elsewhere.org",)))
+    run = submit(elsewhere, "chain.cwl", f"text={text}")
+    status = elsewhere.status(run)
+    assert (status.state, "Received" in (status.reason or "")) == ("waiting", True)
+    assert [one.state for one in elsewhere.runs()] == ["waiting"]
+    elsewhere.cancel(run)
+    assert wait(elsewhere, run).state == "interrupted"
+    assert client.activity(run)["status"] == "interrupted"
+
+
+def test_what_cannot_go_to_the_grid_is_refused_before_it_is_submitted(engine, text) -> None:
+    wrong = DiracxEngine(options=GridOptions(job_type="a;b"))
+    with pytest.raises(UsageError, match="JobType"):
+        submit(wrong, "chain.cwl", f"text={text}")
+    missing = DiracxEngine(options=GridOptions(python="/no/such/python"))
+    run = submit(missing, "chain.cwl", f"text={text}")
+    assert wait(missing, run).exit_code == 127
+    assert "there is no /no/such/python" in (missing.find(run).path / "std.err").read_text()
+
+
+def test_the_engine_of_a_run_is_found_by_its_id_or_folder(engine, text) -> None:
+    run = submit(engine, "chain.cwl", f"text={text}")
+    assert engine_of(run[:8]).name == "diracx"
+    assert engine_of(str(engine.folder / run)).name == "diracx"
+    wait(engine, run)
