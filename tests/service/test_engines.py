@@ -27,6 +27,10 @@ PATIENCE_S = 120.0
 Run = Callable[..., RunStatus]
 
 
+here = pytest.mark.parametrize("engine", ["local"], indirect=True)
+"""What the grid cannot do yet (resume), or leaves to this engine on a node."""
+
+
 @pytest.fixture(scope="module")
 def settings(testbed: RunningTestbed, database_url: str, state_dir: Path) -> Settings:
     """A service to which users of the testbed's DiracX may record."""
@@ -112,13 +116,6 @@ def text(tmp_path: Path) -> Path:
     path = tmp_path / "words.txt"
     path.write_text("to be or not to be\n")
     return path
-
-
-@pytest.fixture
-def resumes(engine: Engine) -> None:
-    """Skip where runs cannot be resumed."""
-    if engine.name == "diracx":
-        pytest.skip("runs on the grid are not resumed yet")
 
 
 def states(status: RunStatus) -> dict[str, str]:
@@ -216,7 +213,7 @@ def test_a_failed_step_does_not_hold_up_others(client: ProvClient, run: Run) -> 
     assert "last reason" in json.dumps(client.activity(part["activity"])["details"])
 
 
-@pytest.mark.usefixtures("resumes")
+@here
 def test_resuming_runs_only_what_is_missing(client: ProvClient, run: Run) -> None:
     first = run("branches.cwl", "code=3")
     second = run("branches.cwl", "code=0", resume=first.id)
@@ -230,7 +227,7 @@ def test_resuming_runs_only_what_is_missing(client: ProvClient, run: Run) -> Non
     assert all(Path(p.path).is_file() for p in third.products)
 
 
-@pytest.mark.usefixtures("resumes")
+@here
 def test_resuming_makes_again_what_was_tampered_with(run: Run) -> None:
     first = run("branches.cwl", "code=0")
     slow = next(p for p in first.products if p.role == "s")
@@ -299,6 +296,7 @@ def test_the_server_tells_what_failed_and_why(client: ProvClient, run: Run) -> N
     assert "fails" in found["messages"][-1]["text"]
 
 
+@here
 def test_thirty_steps_side_by_side_are_thirty_activities(client: ProvClient, run: Run) -> None:
     status = run("scatter.cwl", f"words={json.dumps([f'w{i}' for i in range(30)])}",
                  max_parallel=30)  # fmt: skip
@@ -315,12 +313,14 @@ def test_thirty_steps_side_by_side_are_thirty_activities(client: ProvClient, run
     assert len({s for s, e in spans if s < first_end}) > 2, (latest_start, first_end)
 
 
+@here
 def test_no_more_steps_run_at_a_time_than_asked_for(run: Run) -> None:
     status = run("scatter.cwl", 'words=["a","b","c","d"]', max_parallel=1)
     spans = sorted((s.started_at or "", s.ended_at or "") for s in status.steps)
     assert all(end <= start for (_, end), (start, _) in pairwise(spans))
 
 
+@here
 def test_a_step_that_needs_more_than_the_machine_has_fails_alone(run: Run) -> None:
     status = run("greedy.cwl")
     assert states(status) == {"modest": "completed", "greedy": "error"}
@@ -330,6 +330,7 @@ def test_a_step_that_needs_more_than_the_machine_has_fails_alone(run: Run) -> No
     assert "100000 cores" in greedy.reason
 
 
+@here
 def test_a_command_that_is_not_there_is_said_so(run: Run, tmp_path: Path) -> None:
     document = tmp_path / "absent.cwl"
     document.write_text(
@@ -344,6 +345,7 @@ def test_a_command_that_is_not_there_is_said_so(run: Run, tmp_path: Path) -> Non
     assert "no-such-command" in step.reason
 
 
+@here
 def test_an_output_that_was_not_made_is_said_so(client: ProvClient, run: Run) -> None:
     status = run("forgetful.cwl")
     (step,) = status.steps
@@ -391,6 +393,7 @@ def test_while_no_server_answers_the_record_waits_on_disk(
     assert {step["name"] for step in found["steps"]} == {"shout", "count"}
 
 
+@here
 def test_a_run_whose_process_was_killed_is_not_taken_for_running(
     client: ProvClient, engine: Engine, run: Run
 ) -> None:
@@ -450,6 +453,7 @@ def seen(value: Any) -> Any:
     }
 
 
+@here
 @pytest.mark.parametrize(
     ("document", "config"),
     [

@@ -3,6 +3,7 @@
 import json
 import os
 import sys
+import time
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -26,6 +27,7 @@ from .package import SCRIPT, make_package
 OPTIONS_VARIABLE = "PROV_GRID_OPTIONS"
 """Names a JSON file with the fields of `GridOptions`."""
 
+_FRESH_S = 1.0  # how often DiracX is asked at most
 _TOLD = ("id", "name", "steps", "command", "max_parallel", "job_activity")
 _WORKING = frozenset({"Running", "Completing", "Stalled"})
 _STATES: dict[str, StepState] = {
@@ -50,6 +52,7 @@ class DiracxEngine:
         self.folder = folder if folder is not None else state_dir() / "grid-runs"
         self._options = options
         self._grid = Grid()
+        self._looked: dict[int, tuple[float, RunStatus]] = {}
         self._kept = LocalEngine(self.folder)  # directories of runs are kept alike
 
     def submit(self, request: RunRequest) -> str:
@@ -110,6 +113,9 @@ class DiracxEngine:
         job_id = directory.info().get("grid_job")
         if job_id is None:
             return replace(found, state="error", exit_code=1, reason="it was not submitted")
+        looked_at, looked = self._looked.get(job_id, (float("-inf"), found))
+        if time.monotonic() - looked_at < _FRESH_S:
+            return looked
         state = self._grid.states([job_id]).get(job_id)
         if state is None:
             return replace(
@@ -117,7 +123,9 @@ class DiracxEngine:
             )
         if state.is_final and bring_home(self._grid, directory, state):
             return _status(directory)
-        return _with_recorded_steps(_working(found, state))
+        working = _with_recorded_steps(_working(found, state))
+        self._looked[job_id] = (time.monotonic(), working)
+        return working
 
     def runs(self) -> list[RunStatus]:
         """Return the runs submitted from here, the newest first, without their steps."""

@@ -142,6 +142,7 @@ class Grid:
         UsageError
             It is larger than DiracX takes (100 MB, compressed).
         """
+        _preferences()
         from diracx.api.jobs import create_sandbox
 
         name: str = self._run(lambda api: create_sandbox(list(paths), client=api))
@@ -149,10 +150,10 @@ class Grid:
 
     def download(self, job_id: int, folder: Path) -> bool:
         """Unpack a job's output sandboxes into `folder`; return False if it has none."""
-        from diracx.api.jobs import download_sandbox
-
         with self._client() as api, _translated():
             names = [name for name in api.jobs.get_job_sandbox(job_id, "output") if name]
+        from diracx.api.jobs import download_sandbox
+
         for name in names:
             self._run(lambda api, name=name: download_sandbox(str(name), folder, client=api))  # type: ignore[misc]
         return bool(names)
@@ -172,20 +173,21 @@ class Grid:
 
     @contextmanager
     def _client(self) -> "Iterator[SyncDiracClient]":
-        try:
-            from diracx.client.sync import SyncDiracClient
-        except ModuleNotFoundError as error:
-            raise UsageError(
-                f"{error.name} is not installed, and the grid needs it: "
-                "pip install 'provmanager[diracx]'"
-            ) from error
         preferences = _preferences()
+        from diracx.client.sync import SyncDiracClient
+
         with _translated(), SyncDiracClient(diracx_preferences=preferences) as api:
             yield api
 
 
 def _preferences() -> "DiracxPreferences":
-    from diracx.core.preferences import DiracxPreferences
+    try:
+        from diracx.core.preferences import DiracxPreferences
+    except ModuleNotFoundError as error:
+        raise UsageError(
+            f"{error.name} is not installed, and the grid needs it: "
+            "pip install 'provmanager[diracx]'"
+        ) from error
     from pydantic import ValidationError
 
     from_env: Any = DiracxPreferences.from_env  # Any: it has no types
