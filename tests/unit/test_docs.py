@@ -152,7 +152,7 @@ def read_variables() -> set[str]:
     from provmanager.config.settings import Settings
 
     sources = [*(ROOT / "provmanager").rglob("*.py"), *(ROOT / "client_scripts").rglob("*.py")]
-    sources += (ROOT / "tests").rglob("*.py")
+    sources += [*(ROOT / "jobs").rglob("*.py"), *(ROOT / "tests").rglob("*.py")]
     found = {name for path in sources for name in _VARIABLE.findall(path.read_text("utf-8"))}
     return found | {f"PROV_{name.upper()}" for name in Settings.model_fields}
 
