@@ -11,7 +11,8 @@ BIN = $(or $(VENV),.venv)/bin
 .PHONY: help demo test docs wheel
 
 help:
-	@echo "make demo    record a chain of real runs on an embedded server, and trace its product"
+	@echo "make demo    record a chain of real runs on an embedded server, and trace its product;"
+	@echo "             run the pipeline eclgrm on a simulated burst, and trace its duration"
 	@echo "make test    every check and the whole test suite"
 	@echo "make docs    write the generated pages of docs/ anew"
 	@echo "make wheel   build the wheel into dist/"

@@ -10,7 +10,8 @@ from .burst import DetectorEvents
 from .fitting import FitError, FitResult, choose, fit
 from .flux import band_flux, draw_parameters
 from .interval import IntervalSettings, observe_interval
-from .lightcurve import FloatArray, LightCurve, Peak, find_peak
+from .lightcurve import FloatArray, LightCurve, Peak
+from .peak import measure_peak
 from .products import PHOTON_FLUX, PeakFlux
 from .response import Response
 from .spectral_models import CUTOFF_POWER_LAW, POWER_LAW, bin_integrator
@@ -18,8 +19,15 @@ from .spectral_models import CUTOFF_POWER_LAW, POWER_LAW, bin_integrator
 _N_DRAWS = 200
 
 
-def measure_peaks(curve: LightCurve, background: FloatArray, widths: Quantity) -> list[PeakFlux]:
-    """Find the peaks of several widths, in counts.
+def measure_peaks(
+    curve: LightCurve,
+    background: FloatArray,
+    widths: Quantity,
+    *,
+    interval: Quantity,
+    rng: np.random.Generator,
+) -> list[PeakFlux]:
+    """Measure the peaks of several widths, in counts (`peak.measure_peak`).
 
     Parameters
     ----------
@@ -29,6 +37,9 @@ def measure_peaks(curve: LightCurve, background: FloatArray, widths: Quantity) -
         Counts expected in each bin.
     widths : Quantity [time], shape (n,)
         Those finer than the bins, or without a window free of gaps, are left out.
+    interval : Quantity [time], shape (2,)
+        Of the burst.
+    rng : numpy.random.Generator
 
     Raises
     ------
@@ -38,7 +49,10 @@ def measure_peaks(curve: LightCurve, background: FloatArray, widths: Quantity) -
     found = []
     for width in widths:
         try:
-            found.append(PeakFlux(width, find_peak(curve, width, background=background)))
+            peak = measure_peak(
+                curve, width, background=background, start=interval[0], stop=interval[1], rng=rng
+            )
+            found.append(PeakFlux(width, peak))
         except ValueError as error:
             last = error
     if not found:

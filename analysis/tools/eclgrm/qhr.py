@@ -12,10 +12,7 @@ from .reading import (
     energy_ranges,
     file_option,
     kev,
-    read_burst,
-    read_card,
-    read_responses,
-    same_burst,
+    read_measured,
 )
 from .task import Task, TaskOptions, file_argument, open_task, seed_option, task_options
 
@@ -58,10 +55,7 @@ def _run(task: Task, burst: Path, durations: tuple[Path, ...], responses: tuple[
     from analysis.eclgrm.products import observed
     from analysis.eclgrm.spectral_products import hardness
 
-    data = read_burst(task, burst)
-    stored = [read_card(task, path, "durations", "QT90_ECL", "QT90_GRM") for path in durations]
-    matrices, response_products = read_responses(task, responses)
-    same_burst(data, *stored, *response_products)
+    data, stored, matrices = read_measured(task, burst, durations, responses)
     interval, episodes = burst_interval(stored), episodes_of(stored)
     held = {one.instrument for one in data.detectors if one.name in matrices}
     for name in ("ECL", "GRM", "ECLGRM"):

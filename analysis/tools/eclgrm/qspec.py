@@ -11,10 +11,7 @@ from .reading import (
     energy_ranges,
     file_option,
     kev,
-    read_burst,
-    read_card,
-    read_responses,
-    same_burst,
+    read_measured,
     seconds,
 )
 from .task import Task, TaskOptions, file_argument, open_task, seed_option, task_options
@@ -59,10 +56,7 @@ def _run(task: Task, burst: Path, durations: tuple[Path, ...], responses: tuple[
     from analysis.eclgrm.products import observed
     from analysis.eclgrm.spectral_products import spectrum
 
-    data = read_burst(task, burst)
-    stored = [read_card(task, path, "durations", "QT90_ECL", "QT90_GRM") for path in durations]
-    matrices, response_products = read_responses(task, responses)
-    same_burst(data, *stored, *response_products)
+    data, stored, matrices = read_measured(task, burst, durations, responses)
     given = task.settings["interval_s"]
     interval = burst_interval(stored) if given is None else seconds(given)
     found = _fit(task, data, interval, episodes_of(stored), matrices)

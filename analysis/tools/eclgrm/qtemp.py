@@ -171,7 +171,13 @@ def _measure(
     in_peak = count([settings["peak_kev"]])
     near = select_bins(in_peak, in_peak.good)
     level = choose_background(near, off_intervals(near, found.episodes)).expected(in_peak)
-    peaks = measure_peaks(in_peak, level, seconds(settings["peak_windows_s"]))
+    peaks = measure_peaks(
+        in_peak,
+        level,
+        seconds(settings["peak_windows_s"]),
+        interval=seconds([found.start.value, found.stop.value]),
+        rng=rng,
+    )
     if matrices:
         task.say("fitting the peak's spectrum")
         peaks = _with_fluxes(task, detectors, settings, matrices, peaks, found.episodes, rng)

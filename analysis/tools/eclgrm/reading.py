@@ -56,6 +56,17 @@ def read_responses(
     return found, products
 
 
+def read_measured(
+    task: Task, burst: Path, durations: Sequence[Path], responses: Sequence[Path]
+) -> "tuple[BurstData, list[StoredProduct], dict[str, Response]]":
+    """Read a burst with its QT90 and its responses: what spectra are made from."""
+    data = read_burst(task, burst)
+    stored = [read_card(task, path, "durations", "QT90_ECL", "QT90_GRM") for path in durations]
+    matrices, response_products = read_responses(task, responses)
+    same_burst(data, *stored, *response_products)
+    return data, stored, matrices
+
+
 def same_burst(data: "BurstData", *products: "StoredProduct") -> None:
     """Refuse products of another burst.
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from analysis.tools.process import ToolCommand
+from analysis.tools.process import ToolCommand, WrongUseError
 
 from .import_gbm import burst_header
 from .reading import seconds
@@ -34,9 +34,10 @@ def main(profile: Path | None, options: TaskOptions) -> None:
       eclgrm simulate --set simulate.off_axis_deg=20 --set simulate.burst_id=sb26112102
       eclgrm simulate --profile cat64ms.00143 --set simulate.peak_flux=30
 
-    Without --profile it is the parametric burst of the settings: pulses and a Band function. The
-    same settings give the same photons. Writes BURST_NAME.fits; what was put in stands in its
-    extension TRUTH, which no other task reads.
+    By default GRB 980329 as a parametric burst: made to have the durations, peak fluxes and
+    fluences that BATSE published, not its real light curve. simulate.burst=pulses takes pulses and
+    a Band function of the settings. The same settings give the same photons. Writes
+    BURST_NAME.fits; what was put in stands in its extension TRUTH, which no other task reads.
     """
     with open_task("simulate", options, type="Simulation") as task:
         _run(task, profile)
@@ -75,15 +76,16 @@ def _burst(task: Task, profile: Path | None) -> "ReferenceBurst":
     import astropy.units as u
     import numpy as np
 
+    from analysis.eclgrm.grb980329 import grb980329
     from analysis.eclgrm.io import read_batse_64ms
     from analysis.eclgrm.reference_burst import ReferenceBurst, observed_profile, pulses_profile
     from analysis.eclgrm.spectral_models import BAND
 
     settings = task.settings
+    if profile is None and settings["burst"] == "GRB 980329":
+        return grb980329()
     values = np.array([1.0, settings["alpha"], settings["e_peak_kev"], settings["beta"]])
     if not BAND.is_defined(values):
-        from analysis.tools.process import WrongUseError
-
         raise WrongUseError(
             f"simulate: alpha {settings['alpha']} and beta {settings['beta']}; the Band function "
             "needs alpha > beta"

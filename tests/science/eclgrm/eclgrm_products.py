@@ -73,7 +73,13 @@ def _temporal(instrument: str) -> list[Product]:
     measured = measure_durations(light, burst.start, burst.stop, rng=np.random.default_rng(1))
     off = off_intervals(light, burst.episodes)
     level = choose_background(light, off)
-    peaks = measure_peaks(light, level.expected(light), [0.064, 0.256, 1.024] * u.s)
+    peaks = measure_peaks(
+        light,
+        level.expected(light),
+        [0.064, 0.256, 1.024] * u.s,
+        interval=u.Quantity([burst.start, burst.stop]),
+        rng=np.random.default_rng(1),
+    )
     band = [50, 300] * u.keV
     return [
         products.trigger_time(WHAT, instrument, trigger),
