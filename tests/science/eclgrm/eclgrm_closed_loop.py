@@ -30,6 +30,7 @@ WIDTHS_MS = (64, 256, 1024)
 SEARCH_KEV = {"ECL": (8.0, 50.0), "GRM": (50.0, 300.0)}
 COUNT_KEV = {"ECL": (4.0, 120.0), "GRM": (15.0, 1000.0)}
 FIT_KEV = {"ECL": (5.0, 120.0), "GRM": (20.0, 4000.0)}
+SPECTRUM_BIN_S = 0.512
 SETTINGS = SimulationSettings()
 
 
@@ -127,7 +128,7 @@ def observations(
     low, high = on.to_value(u.s)
     off = [[low - 100, low - 10], [high + 15, high + 110]] * u.s
     for one in data.detectors:
-        curve = light_curve([one], 0.256 * u.s)
+        curve = light_curve([one], SPECTRUM_BIN_S * u.s)
         source, background = extract_spectrum(
             curve, source=on, background=off, order=2, name=one.name
         )
@@ -150,9 +151,9 @@ def spectral(
         lower, upper = result.minos[name]
         # The side of the interval that the truth lies on.
         found[name] = Measured(float(truth), float(value), upper if truth > value else -lower)
-    # Bins of 256 ms that lie wholly inside.
-    low, high = interval(burst).to_value(u.s)
-    low, high = np.ceil(low / 0.256) * 0.256, np.floor(high / 0.256) * 0.256
+    # Bins that lie wholly inside.
+    low, high = interval(burst).to_value(u.s) / SPECTRUM_BIN_S
+    low, high = np.ceil(low) * SPECTRUM_BIN_S, np.floor(high) * SPECTRUM_BIN_S
     flux = fitted_fluence(result, 10 * u.keV, 1000 * u.keV, (high - low) * u.s, rng=rng)
     edges = case.burst.profile.edges_s
     grown = np.r_[0.0, np.cumsum(case.burst.profile.photons)]
