@@ -231,6 +231,10 @@ def fit(
     if not minuit.valid:
         minuit.simplex().migrad()
     minuit.hesse()
+    if not minuit.valid:
+        # The covariance of HESSE may show that a flat minimum (a steep beta) was not reached.
+        minuit.strategy = 2
+        minuit.migrad()
     if minos and minuit.valid:
         minuit.minos()
     return _result(minuit, likelihood, n_free)

@@ -13,7 +13,7 @@ from analysis.eclgrm.burst import BurstData, light_curve
 from analysis.eclgrm.duration import measure_burst
 from analysis.eclgrm.eclairs import stand_in_mask
 from analysis.eclgrm.extraction import extract_spectrum
-from analysis.eclgrm.fitting import FitResult, fit
+from analysis.eclgrm.fitting import FitError, FitResult, fit
 from analysis.eclgrm.flux import band_flux, fitted_fluence
 from analysis.eclgrm.grb980329 import grb980329
 from analysis.eclgrm.imaging import decode, find_peaks
@@ -148,6 +148,8 @@ def spectral(
     for name, value, truth in zip(BAND.parameters, result.values, case.burst.values, strict=True):
         if name == "amplitude":
             continue
+        if not result.is_valid:
+            raise FitError(f"the fit of the {result.model.name} has no valid minimum")
         lower, upper = result.minos[name]
         # The side of the interval that the truth lies on.
         found[name] = Measured(float(truth), float(value), upper if truth > value else -lower)

@@ -2,7 +2,14 @@
 
 import numpy as np
 import pytest
-from eclgrm_closed_loop import cases, run
+from eclgrm_closed_loop import SETTINGS, cases, curve_of, observations, run
+
+from analysis.eclgrm.blocks import find_burst
+from analysis.eclgrm.fitting import fit
+from analysis.eclgrm.lightcurve import select_band
+from analysis.eclgrm.reference_burst import FLUX_BAND
+from analysis.eclgrm.simulator import responses, simulate
+from analysis.eclgrm.spectral_models import BAND
 
 N_SEED = 6
 
@@ -28,3 +35,14 @@ def test_bright_burst_is_measured_without_bias_and_within_its_errors() -> None:
         inside.append((np.abs(pull) < 1).mean())
     # 66 pulls, 68 % of them within 1; they hang together, so count as 20 or so: 3 sigma below.
     assert np.mean(inside) > 0.37
+
+
+def test_flat_minimum_of_a_steep_beta_is_a_valid_fit() -> None:
+    # A seed of the closed loop after which HESSE found MIGRAD's minimum not reached.
+    case = cases()[1]
+    scene = case.scene()
+    data = simulate(case.burst, scene, rng=np.random.default_rng(59), settings=SETTINGS)
+    burst = find_burst(select_band(curve_of(data, "GRM"), *FLUX_BAND))
+    result = fit(list(observations(data, responses(scene), burst)), BAND)
+    assert result.is_valid
+    assert result.values[1] == pytest.approx(-1.02, abs=4 * result.errors[1])
