@@ -6,6 +6,7 @@ it are the same, and DATAHASH there is their SHA-256.
 """
 
 import hashlib
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -32,6 +33,7 @@ from .products import (
 
 ORIGIN, CREATOR = "provmanager", "ECLGRM-VHF"
 _FITS_BLOCK = 2880
+_BURST_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")
 
 
 @dataclass(frozen=True)
@@ -64,7 +66,23 @@ class Making:
 
 def file_name(product: Product) -> str:
     """Name of a product's file: ``QT90_ECL_sb26112101.fits``."""
-    return f"{product.card}_{product.observed.burst_id}.fits"
+    return burst_file_name(product.card, product.observed.burst_id)
+
+
+def burst_file_name(card: str, burst_id: str) -> str:
+    """Name of a file of a burst.
+
+    Raises
+    ------
+    ValueError
+        The burst's name, which is from a file, cannot be part of a file's name.
+    """
+    if not _BURST_ID.fullmatch(burst_id):
+        raise ValueError(
+            f"BURST_ID {burst_id!r} cannot be part of a file name; expected letters, digits and "
+            "any of . _ + -"
+        )
+    return f"{card}_{burst_id}.fits"
 
 
 def write_product(product: Product, folder: Path | str, making: Making) -> Path:

@@ -26,12 +26,13 @@ def main(events: tuple[Path, ...], burst_id: str | None, options: TaskOptions) -
     """
     with open_task("import-gbm", options, type="Reduction") as task:
         from analysis.eclgrm.burst_io import import_gbm, write_burst
+        from analysis.eclgrm.product_io import burst_file_name
 
         for path in events:
             task.read(lambda found: found, path, role="events")
         task.say("reading events")
         burst = import_gbm(events, burst_id=burst_id)
-        path = task.folder / f"BURST_{burst.burst_id}.fits"
+        path = task.folder / burst_file_name("BURST", burst.burst_id)
         write_burst(burst, path, header=burst_header(task.making()))
         task.add(path, "burst")
         task.value("n_events", sum(one.events.time.size for one in burst.detectors))

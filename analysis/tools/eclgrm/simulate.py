@@ -48,6 +48,7 @@ def _run(task: Task, profile: Path | None) -> None:
     import numpy as np
 
     from analysis.eclgrm.burst_io import write_burst
+    from analysis.eclgrm.product_io import burst_file_name
     from analysis.eclgrm.simulator import SimulationSettings, simulate
 
     settings = task.settings
@@ -63,7 +64,7 @@ def _run(task: Task, profile: Path | None) -> None:
             start=seconds(settings["start_s"]), stop=seconds(settings["stop_s"])
         ),
     )
-    path = task.folder / f"BURST_{drawn.burst_id}.fits"
+    path = task.folder / burst_file_name("BURST", drawn.burst_id)
     task.say(f"writing {path.name}")
     write_burst(drawn, path, header=burst_header(task.making()))
     task.add(path, "burst")

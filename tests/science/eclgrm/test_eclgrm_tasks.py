@@ -13,7 +13,7 @@ import pytest
 from astropy.coordinates import SkyCoord
 from astropy.wcs import WCS
 from click.testing import CliRunner
-from eclgrm_tasks import NAME, Done, each, named, run, run_all
+from eclgrm_tasks import NAME, SMALL, Done, each, named, run, run_all
 
 from analysis.eclgrm.burst_io import read_burst
 from analysis.eclgrm.cards import card_names
@@ -203,6 +203,19 @@ def test_simulating_again_gives_the_same_photons(folder: Path):
     for one, two in zip(first.detectors, second.detectors, strict=True):
         np.testing.assert_array_equal(one.events.time.value, two.events.time.value)
         np.testing.assert_array_equal(one.events.channel, two.events.channel)
+
+
+def test_a_real_profile_is_simulated_and_recorded(tmp_path: Path, test_data: Path):
+    path = test_data / "grb" / "batse" / "cat64ms.00543"
+    if not path.is_file():
+        pytest.skip(f"no light curve of BATSE at {path}")
+    done = run(tmp_path, "simulate", "--profile", path, *SMALL, "--set", "simulate.peak_flux=20")
+    assert done.exit_code == 0
+    truth = read_burst(named(tmp_path, "BURST")[0]).truth
+    assert truth["peak_flux_1024"] == pytest.approx(20.0)
+    assert truth["origin"].startswith("profile of a real light curve")
+    (used,) = done.record["inputs"]
+    assert used["sha256"] == hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def test_json_summary_is_one_object_on_stdout(folder: Path):

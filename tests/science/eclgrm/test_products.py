@@ -218,6 +218,14 @@ def test_what_does_not_agree_with_the_card_is_named(tmp_path: Path, change, mess
         read_product(path)
 
 
+@pytest.mark.parametrize("burst_id", ["../../etc/x", "a/b", "", ".hidden", "a b"])
+def test_a_burst_whose_name_leads_elsewhere_is_refused(tmp_path: Path, burst_id: str):
+    wrong = replace(CLASS, observed=replace(WHAT, burst_id=burst_id))
+    with pytest.raises(ValueError, match="cannot be part of a file name"):
+        write_product(wrong, tmp_path, making())
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_product_that_does_not_agree_is_not_written(tmp_path: Path):
     wrong = replace(CLASS, card="TT_GRM")
     with pytest.raises(ValueError, match=r"TT_GRM, file: .* wants an extension TT"):
