@@ -161,16 +161,19 @@ def spectrum_figure(found: FittedSpectrum, *, title: str) -> Figure:
 
 
 _GROUP_SIGMA = 3.0
+_GROUP_WIDTH = 1.7
 
 
 def _grouped(one: Any, model: FloatArray) -> tuple[FloatArray, ...]:
-    """Join neighbouring channels until each point stands out by some sigma. Any: Observation."""
+    """Join neighbouring channels until a point stands out, or is wide. Any: Observation."""
     starts, counts, level = [0], 0.0, 0.0
     for index in range(one.counts.size - 1):
         counts += one.counts[index]
         level += one.background[index]
         apart = one.channel_low_kev[index + 1] > 1.001 * one.channel_high_kev[index]
-        if counts - level > _GROUP_SIGMA * np.sqrt(max(counts, 1.0)) or apart:
+        is_clear = counts - level > _GROUP_SIGMA * np.sqrt(max(counts, 1.0))
+        is_wide = one.channel_high_kev[index] > _GROUP_WIDTH * one.channel_low_kev[starts[-1]]
+        if is_clear or is_wide or apart:
             starts.append(index + 1)
             counts = level = 0.0
     first = np.array(starts)
