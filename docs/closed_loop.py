@@ -130,19 +130,21 @@ def draw_profile() -> None:
 def draw_pulls(documents: list[dict]) -> None:
     """Draw the distribution of the pulls of every quantity."""
     names = [name for name in documents[0]["measured"] if name != "position"]
-    figure, grid = plt.subplots(3, 4, figsize=(10, 6.4), layout="constrained", sharex=True)
+    figure, grid = plt.subplots(3, 4, figsize=(10, 6.4), layout="constrained")
     edges = np.linspace(-4, 4, 25)
     middle = 0.5 * (edges[1:] + edges[:-1])
     for axes, name in zip(grid.flat, names, strict=False):
         for document, colour in zip(documents, ("k", "tab:blue", "tab:red"), strict=False):
             truth, value, error = np.array(document["measured"][name], float).T
             pull = np.clip((value - truth) / error, -3.99, 3.99)
-            axes.hist(pull, edges, histtype="step", color=colour, label=document["case"])
-        normal = np.exp(-(middle**2) / 2) / np.sqrt(2 * np.pi) * len(truth) * np.diff(edges)
+            axes.hist(
+                pull, edges, density=True, histtype="step", color=colour, label=document["case"]
+            )
+        normal = np.exp(-(middle**2) / 2) / np.sqrt(2 * np.pi)
         axes.plot(middle, normal, color="0.6", lw=1, zorder=0)
         axes.set_title(name, fontsize=9)
     draw_containment(grid.flat[-1], documents)
-    figure.supxlabel("(measured - true) / error")
+    figure.supxlabel("(measured - true) / error; last panel: offset / R90")
     grid.flat[0].legend(fontsize=6)
     figure.savefig(FIGURES / "closed-loop-pulls.png", dpi=90)
 
@@ -153,10 +155,10 @@ def draw_containment(axes: plt.Axes, documents: list[dict]) -> None:
     for document, colour in zip(documents, ("k", "tab:blue", "tab:red"), strict=False):
         _, offset, r90 = np.array(document["measured"]["position"], float).T
         held = [(offset < one * r90).mean() for one in radius]
-        axes.plot(4 * radius - 4, held, color=colour)
+        axes.plot(radius, held, color=colour)
     axes.axhline(0.9, color="0.6", lw=1)
-    axes.axvline(0, color="0.6", lw=1)
-    axes.set_title("position: held by 0 … 2 R90", fontsize=9)
+    axes.axvline(1, color="0.6", lw=1)
+    axes.set_title("position", fontsize=9)
 
 
 def write_page() -> None:
