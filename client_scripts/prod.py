@@ -10,6 +10,10 @@ COMMANDS = {
     "add-prov": ("add_prov", "Record provenance documents."),
     "capture": ("capture", "Run a command and record it."),
     "diff": ("diff", "Compare two products or runs."),
+    "impact": (
+        "impact",
+        "Show what a file, package or setting has touched, and plan to repeat it.",
+    ),
     "init-prov": ("init_prov", "Describe what activities are expected to do."),
     "rerun": ("rerun", "Make a product again from its record, and compare."),
     "search": ("search", "Find products or activities."),

@@ -111,7 +111,7 @@ def main(
             environment = client.activity(step.activity)["environment"]
             plan.changed += software_changes(step.name, step.program, environment)
     _announce(plan, output)
-    if folder is not None:
+    if folder is not None and not plan.missing:
         _write(plan, folder)
         output.note(f"wrote {folder / 'rerun.cwl'} and {folder / 'rerun.sh'}")
     if dry_run or folder is not None:

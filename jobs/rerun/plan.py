@@ -9,7 +9,7 @@ import hashlib
 import posixpath
 import re
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -97,10 +97,20 @@ class Plan:
 
 
 class _Planner:
-    def __init__(self, record: Record, local_path: LocalPath, *, from_roots: bool) -> None:
+    def __init__(
+        self,
+        record: Record,
+        local_path: LocalPath,
+        *,
+        from_roots: bool = False,
+        only: Set[str] | None = None,
+        replaced: Mapping[str, Path] | None = None,
+    ) -> None:
         self.record = record
         self.local_path = local_path
         self.from_roots = from_roots
+        self.only = only
+        self.replaced = replaced or {}
         self.plan = Plan("")
         self._done: set[str] = set()
         self._under_way: set[str] = set()
@@ -109,8 +119,12 @@ class _Planner:
         """Plan what generates an entity; return whether something does."""
         entity = self.record.entity(entity_id)
         produced = entity["produced_by"]
-        activity = self._with_command(produced["activity"]) if produced else None
-        if activity is None:
+        activity = self.with_command(produced["activity"]) if produced else None
+        return activity is not None and self.repeat(activity)
+
+    def repeat(self, activity: JSONDict) -> bool:
+        """Plan a run, after those that make its inputs; return whether it is in the plan."""
+        if self.only is not None and activity["id"] not in self.only:
             return False
         if activity["id"] in self._done:
             return True
@@ -131,7 +145,7 @@ class _Planner:
             self.plan.changed.append(f"{step.name} did not end well then: {activity['status']}")
         return True
 
-    def _with_command(self, activity_id: str) -> JSONDict | None:
+    def with_command(self, activity_id: str) -> JSONDict | None:
         """Return the activity, or what it was part of, that has a command line."""
         activity = self.record.activity(activity_id)
         while not (activity.get("command") or {}).get("arguments"):
@@ -149,6 +163,8 @@ class _Planner:
             return Input(used["entity"], name, recorded, path, places)
 
         paths = [p for at in entity["locations"] if (p := self.local_path(at)) is not None]
+        if used["entity"] in self.replaced:
+            return found(self.replaced[used["entity"]])
         there = [p for p in paths if p.is_file()]
         good = next((p for p in there if recorded and _digest(p) == recorded), None)
         if (good is None or self.from_roots) and self.make(used["entity"]):
@@ -199,6 +215,38 @@ def make_plan(
         raise NotFoundError(
             f"no recorded run with a command line made {entity_id}: there is nothing to repeat"
         )
+    return planner.plan
+
+
+def make_repeat_plan(
+    record: Record,
+    activities: Iterable[str],
+    local_path: LocalPath,
+    *,
+    replaced: Mapping[str, Path] | None = None,
+) -> Plan:
+    """Plan how to repeat just these runs, each once and after those that make its inputs.
+
+    Parameters
+    ----------
+    record, local_path
+        As of `make_plan`.
+    activities
+        UUIDs; those without a command line of their own stand for what they were part of, once.
+    replaced
+        Files to take instead of inputs, by the UUID of the entity.
+    """
+    planner = _Planner(record, local_path, from_roots=True, replaced=replaced)
+    runs: dict[str, JSONDict] = {}
+    for activity_id in activities:
+        activity = planner.with_command(activity_id)
+        if activity is None:
+            planner.plan.missing.append(f"{activity_id}: no command line was recorded")
+        else:
+            runs[activity["id"]] = activity
+    planner.only = frozenset(runs)
+    for activity in runs.values():
+        planner.repeat(activity)
     return planner.plan
 
 

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
+from service.captured import capture, work_at
 
 from client_scripts.rerun import main
-from provmanager.client import ProvClient
 
 TOOL = """\
 import json, os, sys, time
@@ -32,28 +32,11 @@ Prod = Callable[..., Result]
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, app_url, make_token) -> Path:
     """A folder with a tool and raw data, whose runs are recorded at the server of this module."""
-    for name in [n for n in os.environ if n.startswith("PROV_")]:
-        monkeypatch.delenv(name)
-    monkeypatch.setenv("PROV_STATE_DIR", str(tmp_path / "state"))
-    monkeypatch.setenv("PROV_SERVER_URL", app_url)
-    monkeypatch.setenv("PROV_TOKEN", make_token("recorder"))
-    work = tmp_path / "work"
-    work.mkdir()
-    monkeypatch.chdir(work)
+    work = work_at(app_url, make_token("recorder"), tmp_path, monkeypatch)
     (work / "tool.py").write_text(TOOL.replace("{folder}", str(work)))
     (work / "count.py").write_text(COUNT)
     (work / "raw.txt").write_text(f"1 2 {os.getpid()}.5 {hash(str(tmp_path)) % 10000}\n")
     return work
-
-
-def capture(*command: str, stdout: str | None = None) -> None:
-    """Run a command under prod-capture and deliver its record."""
-    arguments = [sys.executable, "-m", "client_scripts.capture", "--record", "run.json", "--"]
-    with open(stdout or os.devnull, "w") as target:
-        subprocess.run([*arguments, *command], check=True, stdout=target)
-    with ProvClient.connect() as client:
-        client.record(Path("run.json"))
-    Path("run.json").unlink()
 
 
 def rerun(*arguments: str) -> Result:

@@ -1,0 +1,215 @@
+"""`prod-impact`: everything that a file, a package, a setting or a run has touched."""
+
+import json
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from provmanager.errors import NotFoundError, UsageError
+
+from ._cli import (
+    Output,
+    ProdCommand,
+    ServerOptions,
+    connect,
+    moved_option,
+    output_options,
+    server_options,
+)
+from .search import find_all
+from .trace import find_product
+
+if TYPE_CHECKING:
+    from jobs.rerun import Plan
+    from provmanager.client import ProvClient
+
+_EPILOG = """\b
+Exit codes: 0 shown, 1 failed, 2 wrong use, 3 nothing found, 4 not allowed, 5 the plan
+lacks something that cannot be had again, 75 the server is away, 130 interrupted.
+
+\b
+Environment: PROV_SERVER_URL, PROV_TOKEN or PROV_TOKEN_FILE, NO_COLOR.
+"""
+
+JSON = Mapping[str, Any]  # Any: free-form JSON
+
+
+class Affected:
+    """Runs and products downstream of something, each once."""
+
+    def __init__(self) -> None:
+        self.activities: dict[str, JSON] = {}
+        self.products: dict[str, JSON] = {}
+
+    def add(self, lineage: JSON, *, without: str | None = None) -> None:
+        """Add what a lineage found, but for the record that it begins with."""
+        self.activities |= {a["id"]: a for a in lineage["activities"]}
+        self.products |= {e["id"]: e for e in lineage["entities"] if e["id"] != without}
+
+    def steps(self) -> list[tuple[str, Counter[str], int]]:
+        """Return (name and version, runs by status, products) of each step, in order of start."""
+        runs: dict[str, Counter[str]] = {}
+        made: Counter[str] = Counter(e["generated_by"] for e in self.products.values())
+        products: dict[str, int] = defaultdict(int)
+        for a in sorted(self.activities.values(), key=lambda a: (a["started_at"] or "", a["id"])):
+            name = f"{a['name'] or '(no name)'} {a['version'] or ''}".strip()
+            runs.setdefault(name, Counter())[a["status"]] += 1
+            products[name] += made[a["id"]]
+        return [(name, counts, products[name]) for name, counts in runs.items()]
+
+
+@click.command(cls=ProdCommand, epilog=_EPILOG)
+@click.argument("entity", required=False)
+@click.option("--software", multiple=True, metavar="NAME[==VERSION]", help="Runs with a package.")
+@click.option("--parameter", multiple=True, metavar="PATH=VALUE", help="Runs with a setting.")
+@click.option("--activity", metavar="PATTERN", help="Runs of that name, with *.")
+@click.option("--version", "tool_version", metavar="PATTERN", help="… of that version, with *.")
+@click.option("--products", "with_products", is_flag=True, help="List the products too.")
+@click.option(
+    "--plan",
+    "plan_file",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Write the CWL workflow that repeats exactly the affected runs, for prod-submit.",
+)
+@click.option(
+    "--replace-by",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="With --plan: what the runs are to read instead of ENTITY.",
+)
+@moved_option
+@server_options
+@output_options
+@click.version_option(None, "-V", "--program-version", package_name="provmanager")
+def main(
+    entity: str | None,
+    software: tuple[str, ...],
+    parameter: tuple[str, ...],
+    activity: str | None,
+    tool_version: str | None,
+    with_products: bool,
+    plan_file: Path | None,
+    replace_by: Path | None,
+    moved: list[tuple[str, str]],
+    server: ServerOptions,
+    output: Output,
+) -> None:
+    """Show everything that came of ENTITY, or of runs with a package, a setting or a name.
+
+    \b
+    Examples:
+      prod-impact flatfield_run12.fits
+      prod-impact --software scipy==1.11.0 --products
+      prod-impact flatfield_run12.fits --plan again.cwl --replace-by flatfield_run12_v2.fits
+      prod-submit again.cwl
+
+    Each step is a line: its runs by how they ended, and how many products they made. A plan repeats
+    each affected run once, in the order of their dependencies, with the recorded command lines, on
+    inputs that are still here with the recorded bytes.
+    """
+    filters = {
+        "package": list(software),
+        "parameter": list(parameter),
+        "name": activity,
+        "version": tool_version,
+    }
+    wanted = {name: value for name, value in filters.items() if value}
+    if (entity is None) == (not wanted):
+        raise UsageError("name an entity, or say --software, --parameter, --activity or --version")
+    if replace_by is not None and (plan_file is None or entity is None):
+        raise UsageError("--replace-by needs --plan and an entity that it replaces")
+    with connect(server) as client:
+        focus, affected = _find(client, entity, wanted)
+        plan = None
+        if plan_file is not None:
+            replaced = {focus: replace_by.absolute()} if focus and replace_by else {}
+            plan = _plan(client, affected, moved, replaced)
+            if not plan.missing:
+                _write(plan, plan_file)
+    if output.as_json:
+        output.json(_as_json(affected, plan))
+    else:
+        _show(affected, with_products, output)
+    if plan is not None:
+        for text in plan.missing:
+            click.echo(f"missing: {text}", err=True)
+        done = "not written: something is missing" if plan.missing else f"prod-submit {plan_file}"
+        output.note(f"plan of {len(plan.steps)} runs: {done}")
+    click.get_current_context().exit(5 if plan is not None and plan.missing else 0)
+
+
+def _find(
+    client: "ProvClient", entity: str | None, wanted: dict[str, Any]
+) -> tuple[str | None, Affected]:
+    affected = Affected()
+    if entity is not None:
+        found, _ = find_product(client, entity, read_files=True)
+        lineage = client.lineage(found["id"], direction="down")
+        is_product = found["kind"] == "entity"
+        affected.add(lineage, without=found["id"] if is_product else None)
+        return (found["id"] if is_product else None), affected
+    runs = [
+        record
+        for record, _ in find_all(
+            lambda n, cursor: client.search_activities(**wanted, limit=n, cursor=cursor), None
+        )
+    ]
+    if not runs:
+        raise NotFoundError("no recorded run is like that: prod-search activities shows what is")
+    for run in runs:
+        if run["id"] not in affected.activities:
+            affected.add(client.lineage(run["id"], direction="down"))
+    return None, affected
+
+
+def _plan(
+    client: "ProvClient",
+    affected: Affected,
+    moved: list[tuple[str, str]],
+    replaced: dict[str, Path],
+) -> "Plan":
+    from jobs.rerun import make_repeat_plan
+    from provmanager.client.verification import local_path
+
+    runs = sorted(affected.activities.values(), key=lambda a: (a["started_at"] or "", a["id"]))
+    return make_repeat_plan(
+        client, [a["id"] for a in runs], lambda at: local_path(at, moved), replaced=replaced
+    )
+
+
+def _write(plan: "Plan", path: Path) -> None:
+    from jobs.rerun import make_document
+
+    path.write_text(json.dumps(make_document(plan), indent=2) + "\n")
+
+
+def _show(affected: Affected, with_products: bool, output: Output) -> None:
+    output.note(f"{len(affected.activities)} runs and {len(affected.products)} products")
+    for name, counts, n_products in affected.steps():
+        statuses = ", ".join(f"{n} {status}" for status, n in sorted(counts.items()))
+        output.data(f"{name}: {counts.total()} runs ({statuses}), {n_products} products")
+    if with_products:
+        for line in _products(affected.products.values()):
+            output.data(line)
+
+
+def _products(products: Iterable[JSON]) -> Iterable[str]:
+    for product in products:
+        yield f"  {product['id']}  {product.get('location') or product['name'] or ''}"
+
+
+def _as_json(affected: Affected, plan: "Plan | None") -> dict[str, Any]:
+    steps = [
+        {"name": name, "runs": dict(counts), "n_products": n_products}
+        for name, counts, n_products in affected.steps()
+    ]
+    return {
+        "steps": steps,
+        "activities": list(affected.activities),
+        "products": list(affected.products),
+        **({"planned": [s.activity for s in plan.steps], "missing": plan.missing} if plan else {}),
+    }
