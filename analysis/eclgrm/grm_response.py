@@ -26,6 +26,7 @@ from typing import Literal
 import astropy.units as u
 import numpy as np
 from numpy.typing import ArrayLike
+from scipy.integrate import trapezoid
 
 from .attitude import direction as unit_vector
 from .cross_sections import (
@@ -175,7 +176,7 @@ def hemisphere_cm2_sr() -> FloatArray:
         [cm2 sr]; the light of a hemisphere of even brightness is that brightness times this.
     """
     faces = np.concatenate([np.zeros_like(_face_matrices()[:1]), _face_matrices()])
-    return np.asarray(2 * np.pi * np.trapezoid(faces, np.r_[0.0, _COSINES], axis=0), float)
+    return np.asarray(2 * np.pi * trapezoid(faces, np.r_[0.0, _COSINES], axis=0), float)
 
 
 def _direct(cosine: float) -> FloatArray:

@@ -137,7 +137,7 @@ def simulate(
     matrices = responses(scene, mask=coded)
     tangent = to_tangent(to_instrument(scene.source, scene.attitude))
     lit = shadowgram(coded, tangent) if "ECL" in matrices else None
-    detectors = [_eclairs(burst, scene, matrices.get("ECL"), lit, coded, chosen, rng)]
+    detectors = [_eclairs(burst, scene, coded, chosen, rng, response=matrices.get("ECL"), lit=lit)]
     rates = grd_background(chosen.internal)
     for name in GRD_NAMES:
         draw = _source(burst, matrices[name], chosen, rng)
@@ -218,11 +218,12 @@ def _background(rates: FloatArray, settings: SimulationSettings, rng: np.random.
 def _eclairs(
     burst: ReferenceBurst,
     scene: Scene,
-    response: Response | None,
-    lit: FloatArray | None,
     mask: CodedMask,
     settings: SimulationSettings,
     rng: np.random.Generator,
+    *,
+    response: Response | None,
+    lit: FloatArray | None,
 ) -> DetectorEvents:
     sky, own, share = eclairs_background(mask, settings.internal)
     draws = [_background(sky, settings, rng), _background(own, settings, rng)]
