@@ -85,7 +85,7 @@ def activities(
     rows = session.execute(
         text(
             "SELECT a.activity_uuid, a.name, a.version, a.status, a.exit_code, a.started_at, "  # noqa: S608
-            "a.ended_at, a.is_claim, h.name AS host, x.role "
+            "a.ended_at, a.is_claim, h.name AS host, x.role, count(*) OVER () AS total "
             f"FROM ({of}) x JOIN prov.activity a USING (activity_id) "
             "LEFT JOIN prov.host h USING (host_id) "
             f"ORDER BY {_FAILURES_FIRST.format('a')}, a.started_at NULLS LAST, a.activity_uuid "
@@ -93,7 +93,8 @@ def activities(
         ),
         {**given, "limit": limit, "offset": offset},
     )
-    return _count(session, of, given), list(rows.mappings())
+    found = list(rows.mappings())
+    return found[0]["total"] if found else _count(session, of, given), found
 
 
 def products(
@@ -105,7 +106,8 @@ def products(
             "SELECT e.entity_uuid, coalesce(e.name, e.base_name) AS name, e.kind, e.value, "  # noqa: S608
             "d.uri || e.base_name AS location, encode(e.sha256, 'hex') AS sha256, e.size_bytes, "
             "coalesce(e.generated_at, g.ended_at) AS generated_at, g.activity_uuid, "
-            "g.name AS activity_name, g.status AS activity_status, x.role, x.basis, x.rule "
+            "g.name AS activity_name, g.status AS activity_status, x.role, x.basis, x.rule, "
+            "count(*) OVER () AS total "
             f"FROM ({of}) x JOIN prov.entity e USING (entity_id) "
             "LEFT JOIN prov.directory d USING (directory_id) "
             "LEFT JOIN prov.activity g ON g.activity_id = e.generated_by "
@@ -113,7 +115,8 @@ def products(
         ),
         {**given, "limit": limit, "offset": offset},
     )
-    return _count(session, of, given), list(rows.mappings())
+    found = list(rows.mappings())
+    return found[0]["total"] if found else _count(session, of, given), found
 
 
 def statuses(session: Session, of: str, given: Given) -> dict[str, int]:

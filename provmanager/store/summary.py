@@ -101,27 +101,27 @@ _QUERIES = {
     "count(*) FILTER (WHERE is_claim) AS claimed, "
     "array_agg(DISTINCT version) FILTER (WHERE version IS NOT NULL) AS versions, "
     "min(started_at) AS first_at, max(coalesce(ended_at, started_at)) AS last_at, "
-    "min(activity_id) AS one "
-    "FROM act a GROUP BY 1, 2, 3 ORDER BY 1, 2, 3",
+    "min(activity_id) AS one FROM act a GROUP BY 1, 2, 3",
     "products": f"SELECT {_PRODUCT}, count(*) AS n, min(at) AS first_at, max(at) AS last_at, "  # noqa: S608
     "count(*) FILTER (WHERE has_digest) AS digests, min(e.name) AS example, min(entity_id) AS one "
-    "FROM ent e GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4",
-    "used": f"SELECT {_PRODUCT}, {_ACTIVITY}, count(*) AS n, "  # noqa: S608
-    "array_agg(DISTINCT r.name) AS roles "
+    "FROM ent e GROUP BY 1, 2, 3, 4",
+    # The roles are put together by name last: an aggregate of DISTINCT names would sort all uses.
+    "used": "SELECT u.generator, u.generator_detail, u.extension, u.product_mark, u.name, "  # noqa: S608
+    "u.detail, u.mark, sum(n) AS n, array_agg(r.name) AS roles FROM ("
+    f"SELECT {_PRODUCT}, {_ACTIVITY}, u.role_id, count(*) AS n "
     "FROM act a JOIN prov.used u USING (activity_id) JOIN ent e USING (entity_id) "
-    "JOIN prov.role r USING (role_id) GROUP BY 1, 2, 3, 4, 5, 6, 7 ORDER BY 1, 2, 3, 4, 5, 6, 7",
+    "GROUP BY 1, 2, 3, 4, 5, 6, 7, 8) u JOIN prov.role r USING (role_id) "
+    "GROUP BY 1, 2, 3, 4, 5, 6, 7",
     "generated": f"SELECT {_PRODUCT}, {_ACTIVITY}, count(*) AS n "  # noqa: S608
-    "FROM act a JOIN ent e ON e.generated_by = a.activity_id "
-    "GROUP BY 1, 2, 3, 4, 5, 6, 7 ORDER BY 1, 2, 3, 4, 5, 6, 7",
+    "FROM act a JOIN ent e ON e.generated_by = a.activity_id GROUP BY 1, 2, 3, 4, 5, 6, 7",
     "linked": f"SELECT {_PRODUCT}, t.generator AS to_generator, "  # noqa: S608
     "t.detail AS to_generator_detail, t.extension AS to_extension, t.mark AS to_product_mark, "
-    "count(*) AS n FROM ("
-    "SELECT derived_id AS t, source_id AS s FROM prov.was_derived_from "
-    "WHERE derived_id = ANY(CAST(:entities AS bigint[])) UNION "
-    "SELECT collection_id, member_id FROM prov.had_member "
-    "WHERE collection_id = ANY(CAST(:entities AS bigint[]))) x "
+    "count(*) AS n FROM (SELECT w.derived_id AS t, w.source_id AS s FROM ent "
+    "JOIN prov.was_derived_from w ON w.derived_id = ent.entity_id UNION "
+    "SELECT m.collection_id, m.member_id FROM ent "
+    "JOIN prov.had_member m ON m.collection_id = ent.entity_id) x "
     "JOIN ent e ON e.entity_id = x.s JOIN ent t ON t.entity_id = x.t "
-    "GROUP BY 1, 2, 3, 4, 5, 6, 7, 8 ORDER BY 1, 2, 3, 4, 5, 6, 7, 8",
+    "GROUP BY 1, 2, 3, 4, 5, 6, 7, 8",
 }
 
 
@@ -135,7 +135,16 @@ def summary(session: Session, nodes: Nodes) -> dict[str, list[Row]]:
     found: dict[str, list[Row]] = {name: [] for name in _QUERIES}
     for part, row in session.execute(text(statement), nodes.given()):
         found[part].append(row)
+    for rows in found.values():
+        rows.sort(key=_order)
     return found
+
+
+def _order(row: Row) -> list[tuple[bool, str]]:
+    """Return what to sort rows by: the names of their classes, absent ones last."""
+    names = ("name", "detail", "mark", "generator", "generator_detail", "extension",
+             "product_mark", "to_generator", "to_extension")  # fmt: skip
+    return [(row[name] is None, str(row[name])) for name in names if name in row]
 
 
 def entities_between(session: Session, activity_ids: Sequence[int]) -> list[int]:
