@@ -58,6 +58,10 @@ class Settings(BaseSettings):
     shared_paths: Annotated[tuple[str, ...], NoDecode] = ()
     """Path prefixes, comma-separated, that are the same file system on all hosts."""
 
+    picture_root: Path | None = None
+    """Folder below which quick-look pictures of products are read and shown on their pages; unset:
+    none are."""
+
     redact_patterns_file: Path | None = None
     """Regular expressions, one a line, of further secrets to redact before storage."""
 
@@ -88,7 +92,9 @@ class Settings(BaseSettings):
             raise ValueError("each must be an absolute path, such as /pnfs,/lustre/cta")
         return tuple(part.rstrip("/") + "/" for part in value)
 
-    @field_validator("state_dir", "tls_cert", "tls_key", "redact_patterns_file", "issuers_file")
+    @field_validator(
+        "state_dir", "tls_cert", "tls_key", "redact_patterns_file", "picture_root", "issuers_file"
+    )
     @classmethod
     def _expand(cls, value: Path | None) -> Path | None:
         return value.expanduser().absolute() if value else None

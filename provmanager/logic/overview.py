@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
+from pathlib import Path
 from uuid import UUID
 
 from sqlalchemy.orm import Session
@@ -15,6 +16,7 @@ from provmanager.model.lineage_view import MAX_BOXES, capped, has_failed, only_f
 
 from . import listing
 from .describe import describe_activity, describe_entity
+from .pictures import pictures_of
 from .references import find
 from .search import ActivityFilter, find_activities, find_products
 from .summary import Grouping, summary
@@ -33,7 +35,9 @@ class View:
     pin: UUID | None = None
 
 
-def product_overview(session: Session, uuid: UUID, view: View) -> JSONDict:
+def product_overview(
+    session: Session, uuid: UUID, view: View, *, picture_root: Path | None = None
+) -> JSONDict:
     """Return a product with its badges, producer, configuration, lineage and uses.
 
     Raises
@@ -63,7 +67,7 @@ def product_overview(session: Session, uuid: UUID, view: View) -> JSONDict:
         "lineage": lineage,
         "inputs": listing.related(session, UUID(run["id"]), "inputs", limit=10) if run else None,
         "users": listing.related(session, UUID(product["id"]), "users", limit=20),
-        "pictures": pictures(session, product, run),
+        "pictures": pictures_of(run, picture_root),
     }
 
 
@@ -306,11 +310,6 @@ def _newer(session: Session, product: JSONDict) -> JSONDict | None:
         if found.kind == "entity" and str(found.uuid) != product["id"]:
             return found.to_wire()
     return None
-
-
-def pictures(session: Session, product: JSONDict, run: JSONDict | None) -> list[JSONDict]:
-    """Return the quick-look pictures that the run of a product generated with it."""
-    return []
 
 
 def duration_s(started: str | None, ended: str | None) -> float | None:

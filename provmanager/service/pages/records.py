@@ -5,10 +5,10 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 
-from provmanager.logic import describe, export, listing, overview
+from provmanager.logic import describe, export, listing, overview, pictures
 from provmanager.logic.overview import View
 from provmanager.logic.summary import Grouping
-from provmanager.service.deps import SessionDep
+from provmanager.service.deps import SessionDep, SettingsDep
 from provmanager.service.security import READ_PAGE
 
 from .rendering import HEADERS, TwinRoute, answer
@@ -48,9 +48,12 @@ ViewDep = Annotated[View, Depends(_view)]
 
 @router.get("/product/{uuid}", include_in_schema=False)
 @router.get("/product/{uuid}.json")
-def show_product(request: Request, uuid: UUID, session: SessionDep, view: ViewDep) -> Response:
+def show_product(
+    request: Request, uuid: UUID, session: SessionDep, view: ViewDep, settings: SettingsDep
+) -> Response:
     """Show a product: where it comes from, with what it was made, what is known and what is not."""
-    return answer(request, "product.html", overview.product_overview(session, uuid, view))
+    page = overview.product_overview(session, uuid, view, picture_root=settings.picture_root)
+    return answer(request, "product.html", page)
 
 
 @router.get("/activity/{uuid}", include_in_schema=False)
@@ -121,6 +124,13 @@ def show_document(sha256: str, session: SessionDep) -> Response:
     """Return a document as it was delivered, to keep as a file."""
     content, _ = describe.document_content(session, sha256)
     return _file(content, f"{sha256[:16]}.txt", "application/octet-stream")
+
+
+@router.get("/picture/{uuid}")
+def show_picture(uuid: UUID, session: SessionDep, settings: SettingsDep) -> Response:
+    """Return a quick-look picture, if it lies where the operator lets the server read pictures."""
+    content, media_type = pictures.read_picture(session, uuid, settings.picture_root)
+    return Response(content, media_type=media_type, headers=HEADERS)
 
 
 def _file(content: bytes, name: str, media_type: str) -> Response:
