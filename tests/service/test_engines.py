@@ -453,7 +453,6 @@ def seen(value: Any) -> Any:
     }
 
 
-@here
 @pytest.mark.parametrize(
     ("document", "config"),
     [

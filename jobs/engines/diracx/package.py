@@ -1,9 +1,11 @@
 """What goes to the node: a script, the packed workflow, the inputs object and its files."""
 
 import copy
+import itertools
 import json
 import shlex
 import shutil
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +44,8 @@ def make_package(
     folder.mkdir(parents=True)
     document = folder / f"{loaded.name}.cwl"
     write_packed(loaded, document)
-    told = {**job, "workflow": document.name, "inputs": _carried(inputs, folder)}
+    carried = _carried(inputs, _patterns(loaded.process), folder)
+    told = {**job, "workflow": document.name, "inputs": carried}
     (folder / JOB_FILE).write_text(json.dumps(told, indent=1, ensure_ascii=False) + "\n")
     script = folder / SCRIPT
     script.write_text(_SCRIPT.format(python=shlex.quote(python), job=JOB_FILE))
@@ -50,30 +53,80 @@ def make_package(
     return sorted(folder.iterdir())
 
 
-def _carried(inputs: JSONDict, folder: Path) -> JSONDict:
+def _carried(inputs: JSONDict, patterns: Mapping[str, Sequence[str]], folder: Path) -> JSONDict:
     """Copy what the inputs object names; return it with relative locations."""
-    from ..local.places import each_place, path_of
+    from ..local.places import each_place
 
     carried = copy.deepcopy(inputs)
-    for number, place in enumerate(each_place(carried)):
-        location = place.get("location")
+    numbers = itertools.count()
+    for name, value in carried.items():
+        places = list(each_place(value))
+        secondary = {id(s) for p in places for s in each_place(p.get("secondaryFiles") or [])}
+        for place in places:
+            if id(place) not in secondary:
+                _add_secondary(place, patterns.get(name, ()))
+                _carry(place, folder / INPUTS / str(next(numbers)), folder)
+    return carried
+
+
+def _carry(place: Any, target: Path, folder: Path) -> None:  # Any: a File or Directory object
+    """Copy a file or folder, and its secondary files beside it, into `target`."""
+    from ..local.places import each_place, path_of
+
+    for one in each_place(place):
+        location = one.get("location")
         if location is None:
             continue  # a literal
-        path = path_of(place)
+        path = path_of(one)
         if path is None:
             raise UsageError(
                 f"the input {location} is not of this machine: inputs travel in the job's sandbox; "
                 "storage elements are not read yet"
             )
-        target = folder / INPUTS / str(number) / Path(path).name
-        target.parent.mkdir(parents=True)
+        copied = target / Path(path).name
+        target.mkdir(parents=True, exist_ok=True)
         if Path(path).is_dir():
-            shutil.copytree(path, target)
+            shutil.copytree(path, copied)
         else:
-            shutil.copy2(path, target)
-        place["location"] = str(target.relative_to(folder))
-        place.pop("path", None)
-    return carried
+            shutil.copy2(path, copied)
+        one["location"] = str(copied.relative_to(folder))
+        one.pop("path", None)
+
+
+def _add_secondary(place: Any, patterns: Sequence[str]) -> None:  # Any: a File object
+    """List the secondary files that lie beside a file, as cwltool finds them where it runs."""
+    from cwltool.builder import substitute
+
+    from ..local.places import path_of
+
+    path = path_of(place)
+    if path is None or place["class"] != "File" or place.get("secondaryFiles"):
+        return
+    found = []
+    for pattern in patterns:
+        if "$" in pattern:
+            raise UsageError(
+                f"secondary files of {path} by the expression {pattern}: for the grid, list them "
+                "as secondaryFiles in the inputs object"
+            )
+        beside = Path(path).parent / substitute(Path(path).name, pattern.removesuffix("?"))
+        if beside.exists():
+            kind = "Directory" if beside.is_dir() else "File"
+            found.append({"class": kind, "location": beside.as_uri()})
+    if found:
+        place["secondaryFiles"] = found
+
+
+def _patterns(process: Any) -> dict[str, list[str]]:  # Any: a cwltool process
+    """Return the patterns of secondary files, by input."""
+    from cwltool.process import shortname
+    from cwltool.utils import aslist
+
+    return {
+        shortname(port["id"]): [str(one["pattern"]) for one in aslist(port["secondaryFiles"])]
+        for port in process.tool["inputs"]
+        if port.get("secondaryFiles")
+    }
 
 
 def placed(inputs: Any, folder: Path) -> Any:  # Any: CWL's inputs object
