@@ -2,6 +2,7 @@
 
 import contextlib
 import itertools
+import json
 import shutil
 import socket
 import tempfile
@@ -17,6 +18,7 @@ import uvicorn
 from fastapi import FastAPI
 from server_process import ServerProcess
 
+from jobs.testbed import RunningTestbed
 from provmanager.client import ProvClient
 from provmanager.config.settings import Settings, load_settings
 from provmanager.logic import access
@@ -102,6 +104,15 @@ def database(database_url: str) -> Iterator[Database]:
 def state_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A state directory for this test module alone."""
     return tmp_path_factory.mktemp("state")
+
+
+@pytest.fixture(scope="module")
+def grid_issuers(testbed: RunningTestbed, state_dir: Path) -> Path:
+    """What has a service take the tokens of the testbed's users, for recording."""
+    path = state_dir / "issuers.json"
+    roles = [{"vo": "testbed", "role": "recorder"}]
+    path.write_text(json.dumps({"issuers": [{"issuer": testbed.url, "roles": roles}]}))
+    return path
 
 
 @pytest.fixture(scope="module")

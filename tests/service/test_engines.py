@@ -32,12 +32,11 @@ here = pytest.mark.parametrize("engine", ["local"], indirect=True)
 
 
 @pytest.fixture(scope="module")
-def settings(testbed: RunningTestbed, database_url: str, state_dir: Path) -> Settings:
+def settings(grid_issuers: Path, database_url: str, state_dir: Path) -> Settings:
     """A service to which users of the testbed's DiracX may record."""
-    path = state_dir / "issuers.json"
-    roles = [{"vo": "testbed", "role": "recorder"}]
-    path.write_text(json.dumps({"issuers": [{"issuer": testbed.url, "roles": roles}]}))
-    return load_settings(database_url=database_url, state_dir=state_dir, port=0, issuers_file=path)
+    return load_settings(
+        database_url=database_url, state_dir=state_dir, port=0, issuers_file=grid_issuers
+    )
 
 
 @pytest.fixture(params=ENGINES)

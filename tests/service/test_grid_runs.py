@@ -11,7 +11,6 @@ import pytest
 
 from jobs.engines import RunRequest, RunStatus, engine_of
 from jobs.engines.diracx import DiracxEngine, GridOptions
-from jobs.testbed import RunningTestbed
 from jobs.workflows import load_workflow, make_inputs
 from provmanager.client import ProvClient
 from provmanager.config.settings import Settings, load_settings
@@ -26,12 +25,11 @@ Submit = Callable[..., str]
 
 
 @pytest.fixture(scope="module")
-def settings(testbed: RunningTestbed, database_url: str, state_dir: Path) -> Settings:
+def settings(grid_issuers: Path, database_url: str, state_dir: Path) -> Settings:
     """A service to which users of the testbed's DiracX may record."""
-    path = state_dir / "issuers.json"
-    roles = [{"vo": "testbed", "role": "recorder"}]
-    path.write_text(json.dumps({"issuers": [{"issuer": testbed.url, "roles": roles}]}))
-    return load_settings(database_url=database_url, state_dir=state_dir, port=0, issuers_file=path)
+    return load_settings(
+        database_url=database_url, state_dir=state_dir, port=0, issuers_file=grid_issuers
+    )
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import sys
 import time
 from contextlib import suppress
@@ -27,6 +28,7 @@ from .package import SCRIPT, make_package
 OPTIONS_VARIABLE = "PROV_GRID_OPTIONS"
 """Names a JSON file with the fields of `GridOptions`."""
 
+_PACKAGE = "package"
 _FRESH_S = 1.0  # how often DiracX is asked at most
 _TOLD = ("id", "name", "steps", "command", "max_parallel", "job_activity")
 _WORKING = frozenset({"Running", "Completing", "Stalled"})
@@ -81,7 +83,7 @@ class DiracxEngine:
             "server": {**os.environ, **request.environ}.get("PROV_SERVER_URL") or None,
         }
         package = make_package(
-            directory.path / "package", request.workflow, request.inputs, job,
+            directory.path / _PACKAGE, request.workflow, request.inputs, job,
             python=options.python or sys.executable,
         )  # fmt: skip
         jdl = make_jdl(
@@ -93,6 +95,7 @@ class DiracxEngine:
                 options=options,
             )
         )
+        shutil.rmtree(directory.path / _PACKAGE)  # it lies in the sandbox now
         (directory.path / "job.jdl").write_text(jdl)
         write_json(directory.run_file, info)  # before: a job that nobody knows would be worse
         (job_id,) = self._grid.submit([jdl])
@@ -159,13 +162,8 @@ class DiracxEngine:
 
     def results(self, run: str) -> Results:
         """Return what a run gave."""
-        directory = self.find(run)
-        products = self.status(run).products
-        try:
-            outputs = json.loads(directory.outputs_file.read_text(encoding="utf-8"))
-        except FileNotFoundError:
-            outputs = {}
-        return Results(outputs=outputs, products=products)
+        self.status(run)  # brings home what there is
+        return self._kept.results(run)
 
     def find(self, run: str) -> RunDirectory:
         """Return the directory of a run: by its id, the beginning of it, or its path.
