@@ -3,6 +3,7 @@
 import socket
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
@@ -50,8 +51,6 @@ def find_run(run: str, client: "ProvClient | None") -> "tuple[RunStatus, str | N
         except (NotFoundError, *_NO_ANSWER) as error:
             missing = error
     is_on_grid = recorded is not None and recorded.engine == "diracx"
-    if recorded is not None and recorded.is_final and not is_on_grid:
-        return recorded, None
     name = recorded.id if recorded else run
     try:
         own = engine_of(name).status(name)
@@ -63,9 +62,19 @@ def find_run(run: str, client: "ProvClient | None") -> "tuple[RunStatus, str | N
         if recorded is not None:
             return recorded, error.message
         raise
-    if recorded is not None and not own.is_final and not is_on_grid:
-        return recorded, None
+    if recorded is not None and not is_on_grid and (recorded.is_final or not own.is_final):
+        return _with_own(recorded, own), None
     return own, missing.message if isinstance(missing, _NO_ANSWER) else None
+
+
+def _with_own(recorded: "RunStatus", own: "RunStatus") -> "RunStatus":
+    """Return a recorded run with what only its directory knows: logs, and steps that it reused."""
+    logs = {step.activity: step.log for step in own.steps}
+    steps = [replace(step, log=logs.get(step.activity)) for step in recorded.steps]
+    steps += [step for step in own.steps if step.is_reused]
+    order = {step.name: i for i, step in enumerate(own.steps)}
+    steps.sort(key=lambda step: (order.get(step.name, len(order)), step.index))
+    return replace(recorded, steps=tuple(steps))
 
 
 def list_runs(client: "ProvClient", limit: int) -> "tuple[Rows, str | None]":

@@ -84,6 +84,8 @@ def test_a_failed_run_says_why_and_how_to_go_on(prod: Program) -> None:
     found = json.loads(again.stdout)
     assert sorted(s["name"] for s in found["steps"] if s["is_reused"]) == ["late", "slow"]
     assert set(found["outputs"]) == {"s", "l", "a"}
+    resumed = prod("status", found["id"]).stdout
+    assert resumed.count("completed (reused)") == 2
 
 
 @pytest.mark.parametrize(
@@ -132,29 +134,3 @@ def test_where_no_server_answers_the_directory_of_the_run_tells(prod: Program) -
     assert "✓ completed" in told.stdout
     listed = prod("status", "--json", **away)
     assert [row["is_recorded"] for row in json.loads(listed.stdout)] == [False]
-
-
-def test_a_dry_run_shows_what_would_run_and_runs_nothing(prod: Program, tmp_path: Path) -> None:
-    (tmp_path / "words.txt").write_text("x")
-    told = prod("submit", CWL / "chain.cwl", "--set", "text=words.txt", "--dry-run")
-    assert told.returncode == 0
-    for words in ("step shout", "step count: CommandLineTool  after shout", "input text: File = "):
-        assert words in told.stdout
-    assert not (tmp_path / "state").exists()
-
-
-def test_wrong_use_is_told_with_its_exit_code(prod: Program, tmp_path: Path) -> None:
-    (tmp_path / "bad.cwl").write_text("cwlVersion: v1.2\nclass: Workflow\n")
-    cases = {
-        ("submit",): (2, "name a pipeline"),
-        ("submit", "eclgmr"): (3, "no pipeline"),
-        ("submit", "bad.cwl"): (2, "bad.cwl"),
-        ("submit", str(CWL / "chain.cwl")): (2, "text: File"),
-        ("submit", str(CWL / "shell.cwl"), "--set", "script=true", "--run-dir", "."):
-            (2, "not empty"),
-        ("submit", "--resume", "ffffffff"): (3, "no run"),
-        ("status", "ffffffff"): (3, "no run"),
-    }  # fmt: skip
-    for arguments, (code, said) in cases.items():
-        done = prod(*arguments)
-        assert (done.returncode, said in done.stderr) == (code, True), (arguments, done.stderr)

@@ -20,7 +20,7 @@ from .delivery import Delivery
 from .directory import RunDirectory, write_json
 from .executor import ParallelExecutor, end_descendants
 from .places import collect_products, each_place, path_of, sha256_of, without_places
-from .reuse import Former
+from .reuse import REUSED_PRODUCT, Former
 from .session import Session, own_python_first, product
 from .steps import StepContext, make_process
 
@@ -185,7 +185,7 @@ def _register_products(
             digest = sha256_of(path, session.digests) if place["class"] == "File" else None
             products.append(product(name, path, digest))
             if origins.get(path) in session.reused:
-                activity.input(path, role="reused product")
+                activity.input(path, role=REUSED_PRODUCT)
             else:
                 activity.output(path, role=name)
     write_json(directory.outputs_file, clean_json(made))

@@ -19,6 +19,9 @@ from .directory import RunDirectory, read_lines
 from .places import by_content, each_place, path_of, sha256_of
 from .steps import StepId, StepJob
 
+REUSED_PRODUCT = "reused product"
+"""Role of a product that a former run made, in the activity of a run that took it over."""
+
 _TELLS_NOTHING = frozenset({"doc", "label", "$schemas", "$namespaces"})
 
 
@@ -141,7 +144,8 @@ class Former:
     def check_products(self, memory: DigestMemory) -> None:
         """Note which products of the former runs are not what was made."""
         for record in self._runs:
-            for item in record.get("outputs", ()):
+            taken = [i for i in record.get("inputs", ()) if i.get("role") == REUSED_PRODUCT]
+            for item in (*record.get("outputs", ()), *taken):
                 if "sha256" not in item:
                     continue
                 path = _path(item["url"])
