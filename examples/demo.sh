@@ -84,6 +84,7 @@ if [ -n "${GBM_DATA:-}" ] && ! is_recorded CRCLASS_bn080916009.fits; then
         "$GBM_DATA/glg_tte_b0_bn080916009_v01.fit.gz" --output-dir "$demo/gbm"
     run prod-submit eclgrm --config jobs/pipelines/eclgrm/config-gbm.json \
         --set burst="$demo/gbm/BURST_bn080916009.fits" \
+        --set trigdat="$GBM_DATA/glg_trigdat_all_bn080916009_v02.fit" \
         --set matrices="$GBM_DATA/glg_cspec_n3_bn080916009_v00.rsp2" \
         --set matrices="$GBM_DATA/glg_cspec_b0_bn080916009_v00.rsp2" --run-dir "$demo/gbm/run"
 fi

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import astropy.units as u
 import pytest
+from astropy.coordinates import SkyCoord
 
 from analysis.eclgrm.cards import card_names
 from analysis.eclgrm.product_io import read_product
@@ -94,6 +95,8 @@ def test_a_real_burst_of_gbm_runs_through_the_same_workflow(test_data: Path, tmp
     matrices = [data / f"glg_cspec_{name}_bn080916009_v00.rsp2" for name in ("n3", "b0")]
     inputs["burst"] = {"class": "File", "path": str(tmp_path / "BURST_bn080916009.fits")}
     inputs["matrices"] = [{"class": "File", "path": str(path)} for path in matrices]
+    trigdat = data / "glg_trigdat_all_bn080916009_v02.fit"
+    inputs["trigdat"] = {"class": "File", "path": str(trigdat)}
     (tmp_path / "inputs.json").write_text(json.dumps(inputs))
     cwltool(tmp_path, "inputs.json")
 
@@ -115,5 +118,9 @@ def test_a_real_burst_of_gbm_runs_through_the_same_workflow(test_data: Path, tmp
         # Another interval and fewer detectors than the catalogue's: 3 sigma of both together.
         assert abs(found - value) < 3 * (spread**2 + error**2) ** 0.5, name
     assert product("CRCLASS").value("CLASS", "CLASS") == "long"
-    assert product("QPO_GRM").observed.telescope == "FERMI"
+    position = product("QPO_GRM")
+    assert position.observed.telescope == "FERMI"
+    place = SkyCoord(position.value("QPO", "RA"), position.value("QPO", "DEC"))
+    # The catalogue's position; the issue asks for 5 degrees.
+    assert place.separation(SkyCoord(119.8 * u.deg, -56.6 * u.deg)) < 5 * u.deg
     assert product("RSP_GRM").observed.detectors == ("N3", "B0")

@@ -194,6 +194,11 @@ def test_bands_that_no_detector_has(folder: Path):
     check_failed(folder, done, "no detector of GRM reaches over .*GRD1 15 keV to 5000")
 
 
+def test_trigger_data_of_gbm_for_a_burst_of_svom(folder: Path):
+    done = otloc(folder, "b.fits", "--trigdat", "x.fit")
+    check_failed(folder, done, "--trigdat is for bursts of FERMI; this one is of SVOM", exit_code=2)
+
+
 def test_an_instrument_that_the_burst_lacks(folder: Path):
     done = run(folder, "otloc", "b.fits", "--instrument", "ECL", into="out")
     check_failed(folder, done, "burst test has no detector of ECL; it has GRD1")

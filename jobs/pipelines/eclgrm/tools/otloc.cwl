@@ -25,6 +25,13 @@
       },
       "doc": "ECL or GRM."
     },
+    "trigdat": {
+      "type": "File?",
+      "inputBinding": {
+        "prefix": "--trigdat"
+      },
+      "doc": "Trigger data of a burst of GBM."
+    },
     "configuration": {
       "type": "File?",
       "inputBinding": {
