@@ -104,7 +104,7 @@ def main(
         return
     request = replace(
         request,
-        command=("prod-submit", *sys.argv[1:]),
+        command=_command(),
         run_dir=run_dir,
         max_parallel=max_parallel or request.max_parallel,
         resume=resume,
@@ -159,6 +159,12 @@ def _request(
         steps=tuple(step.name for step in workflow.steps),
         max_parallel=former.max_parallel if former else None,
     )
+
+
+def _command() -> tuple[str, ...]:
+    """Return our command line; ``prod submit`` is ``prod-submit``."""
+    is_group = os.path.basename(sys.argv[0]) == "prod" and sys.argv[1:2] == ["submit"]
+    return ("prod-submit", *sys.argv[2 if is_group else 1 :])
 
 
 def _environ(server: ServerOptions) -> dict[str, str]:

@@ -3,6 +3,7 @@
 import json
 import logging
 import os
+import shutil
 import signal
 from functools import partial
 from pathlib import Path
@@ -50,6 +51,7 @@ def run(directory: RunDirectory) -> int:
         outcome = ("error", 1, f"{type(error).__name__}: {error}; see {directory.log_file}")
     finally:
         end_descendants(0.0)
+        shutil.rmtree(directory.scratch, ignore_errors=True)  # of steps that were ended
         delivery.close()
         _tell_delivery(directory, delivery)
         state, code, reason = outcome
