@@ -7,10 +7,11 @@ from uuid import UUID
 from sqlalchemy import RowMapping
 from sqlalchemy.orm import Session
 
-from provmanager.errors import JSONDict, NotFoundError, UsageError
+from provmanager.errors import JSONDict, NotFoundError
 from provmanager.store import listing as store
 
 from .references import find
+from .search import offset_of
 from .summary import Grouping, records_of
 from .trace import Direction, iso
 
@@ -18,7 +19,6 @@ PAGE = 50
 """Records a page of a list."""
 
 Relation = Literal["inputs", "outputs", "parts", "users", "members"]
-_LONGEST_CURSOR = 12
 
 
 def related(
@@ -134,7 +134,7 @@ def _page(
     limit: int = PAGE,
     cursor: str | None = None,
 ) -> JSONDict:
-    offset = _offset(cursor)
+    offset = offset_of(cursor)
     select = store.activities if kind == "activities" else store.products
     total, rows = select(session, source, given, limit=limit, offset=offset)
     items = [_activity(row) if kind == "activities" else _product(row) for row in rows]
@@ -149,17 +149,9 @@ def _page(
 
 def place(cursor: str | None, limit: int = PAGE) -> JSONDict:
     """Return where a page begins (from 1), and the cursor of the page before it."""
-    offset = _offset(cursor)
+    offset = offset_of(cursor)
     previous = str(max(0, offset - limit)) if offset else None
     return {"first": offset + 1, "previous": previous}
-
-
-def _offset(cursor: str | None) -> int:
-    if cursor is None:
-        return 0
-    if not (cursor.isdecimal() and len(cursor) <= _LONGEST_CURSOR):
-        raise UsageError(f"cursor {cursor!r}: give back what `next` of the page before said")
-    return int(cursor)
 
 
 def _activity(row: RowMapping) -> JSONDict:

@@ -108,6 +108,13 @@ def record_counts(session: Session) -> dict[str, int]:
 
 
 def offset_of(cursor: str | None) -> int:
+    """Return where the page of a cursor begins, from 0.
+
+    Raises
+    ------
+    UsageError
+        It is no cursor.
+    """
     """Return where the page begins that `cursor` names.
 
     Raises
