@@ -69,7 +69,7 @@ def mutated(draw: st.DrawFn, originals: list[bytes]) -> tuple[bytes, bytes]:
     return original, data
 
 
-@pytest.mark.timeout(300 + N_MUTATIONS)
+@pytest.mark.timeout(600 + N_MUTATIONS)
 @settings(SETTINGS, max_examples=N_MUTATIONS, derandomize=N_MUTATIONS == 60)
 @given(data=st.data())
 def test_a_changed_document_is_recorded_whole_or_not_at_all(

@@ -132,7 +132,8 @@ def test_worlds_that_once_made_different_records(
         check(database, policy, world, [[document] for document in order])
 
 
-@settings(SETTINGS, max_examples=70, derandomize=True)
+@pytest.mark.timeout(900)
+@settings(SETTINGS, max_examples=50, derandomize=True)
 @given(data=st.data())
 def test_worlds_in_any_order_and_grouping(
     database: Database, policy: IngestPolicy, data: st.DataObject
@@ -141,8 +142,8 @@ def test_worlds_in_any_order_and_grouping(
     check(database, policy, world, data.draw(groupings(world)))
 
 
-@pytest.mark.timeout(86400 if N_WORLDS else 300)
-@settings(SETTINGS, max_examples=N_WORLDS or 20)
+@pytest.mark.timeout(86400 if N_WORLDS else 900)
+@settings(SETTINGS, max_examples=N_WORLDS or 15)
 @given(data=st.data())
 def test_random_worlds_in_any_order_and_grouping(
     database: Database, policy: IngestPolicy, data: st.DataObject
