@@ -135,7 +135,7 @@ def _retells(
     identity: Identity, fresh: Iterable[Mention], found: "Resolution", own: store.KnownEntity
 ) -> bool:
     """Whether a document contradicts what is held, or names a file known only by its place."""
-    if not (own.producer or own.digests or own.product_ids) and (
+    if not (own.producer or identifying_digests(own.digests) or own.product_ids) and (
         identity.digests or identity.product_ids
     ):
         return True

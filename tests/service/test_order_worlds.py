@@ -106,6 +106,10 @@ FOUND = {
         run(2, inputs=[{"url": "/b", "sha256": SHA}], started_at="2026-03-01T20:02:00Z"),
         run(3, inputs=[{"url": "/b"}], started_at="2026-03-01T20:03:00Z"),
     ],
+    "a place where nothing was written into a file, and where a product was seen": [
+        run(3, inputs=[{"url": "/a", "sha256": EMPTY_SHA}]),
+        run(2, inputs=[{"url": "/a", "product_id": RUNS[0]}]),
+    ],
     "a file read under two names, of which only one was written": [
         run(1, outputs=[{"url": "/a"}]),
         run(2, inputs=[{"url": "/a", "lfn": "lfn:/vo/a.h5"}]),
