@@ -73,7 +73,7 @@ def _run(
     data = read_burst(task, burst)
     stored = [read_card(task, path, "position", "QPO_ECL", "QPO_GRM") for path in positions]
     same_burst(data, *stored)
-    place = _place(data, stored)
+    place = _place(task, data, stored)
     task.say("making responses")
     if matrices:
         found = _calibrated(task, data, instrument, matrices)
@@ -92,13 +92,14 @@ def _run(
         task.value(f"{name} largest effective area", response.effective_area_cm2.max(), "cm2")
 
 
-def _place(data: "BurstData", stored: "list[StoredProduct]") -> "SkyCoord | None":
-    """Return the position of the smallest error; without one, that of the burst file."""
+def _place(task: Task, data: "BurstData", stored: "list[StoredProduct]") -> "SkyCoord | None":
+    """Return the position of the smallest error; without one, that of the burst file if asked."""
     from astropy.coordinates import SkyCoord
 
     located = [one for one in stored if one.header["QPSTATUS"] == "located"]
     if not located:
-        return None if data.source is None else data.source.icrs
+        is_known = data.source is not None and task.settings["use_known_position"]
+        return data.source.icrs if is_known else None
     best = min(located, key=lambda one: float(one.value("QPO", "R90").value))
     return SkyCoord(best.value("QPO", "RA"), best.value("QPO", "DEC"), frame="icrs")
 
@@ -112,7 +113,11 @@ def _parametric(
     from analysis.eclgrm.grm_response import grm_response
 
     if place is None or data.attitude is None:
-        missing = "a position (--position)" if place is None else "the attitude in the burst file"
+        missing = (
+            "a position: a QPO that has one (--position), or the setting use_known_position"
+            if place is None
+            else "the attitude in the burst file"
+        )
         raise WrongUseError(f"a parametric response needs {missing}")
     towards = to_instrument(place, data.attitude)
     earth = None if data.earth is None else to_instrument(data.earth, data.attitude)

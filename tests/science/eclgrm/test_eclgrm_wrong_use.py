@@ -199,6 +199,13 @@ def test_trigger_data_of_gbm_for_a_burst_of_svom(folder: Path):
     check_failed(folder, done, "--trigdat is for bursts of FERMI; this one is of SVOM", exit_code=2)
 
 
+def test_a_response_without_a_position_is_not_made_of_the_truth(folder: Path):
+    done = run(folder, "rsp", "b.fits", "--instrument", "GRM", into="out")
+    check_failed(folder, done, "a parametric response needs a position: a QPO", exit_code=2)
+    told = ("--set", "rsp.use_known_position=true")
+    assert run(folder, "rsp", "b.fits", "--instrument", "GRM", *told).exit_code == 0
+
+
 def test_an_instrument_that_the_burst_lacks(folder: Path):
     done = run(folder, "otloc", "b.fits", "--instrument", "ECL", into="out")
     check_failed(folder, done, "burst test has no detector of ECL; it has GRD1")
