@@ -96,6 +96,10 @@ def test_the_job_is_recorded_with_site_and_host_around_its_run(client, engine, t
     assert job["job"]["site"] == "DIRAC.Testbed.local"
     assert job["host"]["name"] == socket.gethostname()
     assert client.activity(run)["job"]["id"] == str(grid_job)
+    # the owner of the job, not the account on the node
+    assert {agent["name"] for agent in (*job["agents"], *client.activity(run)["agents"])} == {
+        "user"
+    }
 
 
 def test_a_product_at_home_leads_to_the_input_at_home(client, engine, text) -> None:

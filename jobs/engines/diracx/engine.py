@@ -81,6 +81,7 @@ class DiracxEngine:
             **{name: info[name] for name in _TOLD},
             "submitted_at": info["created_at"],
             "server": {**os.environ, **request.environ}.get("PROV_SERVER_URL") or None,
+            "agent": os.environ.get("PROV_AGENT") or None,
         }
         package = make_package(
             directory.path / _PACKAGE, request.workflow, request.inputs, job,

@@ -5,6 +5,7 @@
 SIGTERM ends the workflow's steps, closes all records, and still leaves them in the result.
 """
 
+import base64
 import json
 import os
 import shutil
@@ -41,6 +42,9 @@ def run_job(job_file: Path) -> int:
     directory = _make_run_directory(folder, job)
     write_json(result / PLACE_FILE, {"directory": str(directory.path)})
     _point_to_server(folder, job)
+    owner = job.get("agent") or _owner()
+    if owner:
+        os.environ["PROV_AGENT"] = owner
     delivery = Delivery(result / JOB_RECORD)
     delivery.start()
     try:
@@ -114,6 +118,17 @@ def _point_to_server(folder: Path, job: dict[str, Any]) -> None:  # Any: JSON
         os.environ["PROV_SERVER_URL"] = job["server"]
         if os.environ.get("DIRACX_CREDENTIALS_PATH"):
             os.environ["PROV_TOKEN_FILE"] = os.environ["DIRACX_CREDENTIALS_PATH"]
+
+
+def _owner() -> str | None:
+    """Return whom the job's token of DiracX is for: the node's account says nothing of them."""
+    try:
+        path = Path(os.environ["DIRACX_CREDENTIALS_PATH"])
+        payload = json.loads(path.read_text())["access_token"].split(".")[1]
+        told = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+        return str(told["preferred_username"])
+    except (KeyError, OSError, ValueError, IndexError, TypeError):
+        return None
 
 
 def _gather(directory: RunDirectory, result: Path) -> None:
