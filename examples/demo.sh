@@ -106,5 +106,6 @@ The server goes on, with its data in $PROV_STATE_DIR. To go on with it:
   prod-trace lst_muons.simtel.zst --down          what came of the raw file
   prod-search activities --package scikit-learn   what ran with a package
   prod-add-prov FILE                              record runs of your own
+  prod-server open                                a link to the pages, for a browser
   prod-server stop                                stop it; the record stays
 END

@@ -174,3 +174,15 @@ def test_the_start_page_says_nothing_of_the_record_to_strangers(pages):
     html = pages.html("/")
     assert pages.path == "/sign-in"
     assert not html.cssselect("nav, footer p:not(.print-only)")
+
+
+def test_prod_server_says_how_to_open_the_pages_and_gives_a_link(server):
+    said = server.command("status")
+    assert "prod-server open" in said.stderr
+    link = server.command("open").stdout.strip()
+    assert server.token not in link
+    with httpx.Client(follow_redirects=True, headers=HTML) as browser:
+        response = browser.get(link)
+    assert response.url.path == "/search"
+    assert "0 products of 0 activities" in response.text
+    assert "expires_in_s" in server.command("open", "--json").stdout
