@@ -157,6 +157,7 @@ def test_what_cannot_go_to_the_grid_is_refused_before_it_is_submitted(engine, te
     wrong = DiracxEngine(options=GridOptions(job_type="a;b"))
     with pytest.raises(UsageError, match="JobType"):
         submit(wrong, "chain.cwl", f"text={text}")
+    assert list(wrong.folder.iterdir()) == []
     missing = DiracxEngine(options=GridOptions(python="/no/such/python"))
     run = submit(missing, "chain.cwl", f"text={text}")
     assert wait(missing, run).exit_code == 127

@@ -63,7 +63,6 @@ class DiracxEngine:
             raise UsageError("a run on the grid cannot be resumed yet: submit it anew")
         run_id = str(uuid4())
         directory = self._kept.make_directory(run_id, request)
-        options = self._options or _options()
         info: dict[str, Any] = {  # Any: JSON
             "id": run_id,
             "name": request.name,
@@ -76,6 +75,26 @@ class DiracxEngine:
             "sent": _sent(request),
             "job_activity": str(uuid4()),
         }
+        try:
+            jdl = self._prepare(directory, request, info)
+        except ProvError:  # nothing of it is on the grid: nothing stays here either
+            shutil.rmtree(directory.path)
+            (self.folder / run_id).unlink(missing_ok=True)  # where the run has a folder elsewhere
+            raise
+        (directory.path / "job.jdl").write_text(jdl)
+        write_json(directory.run_file, info)  # before: a job that nobody knows would be worse
+        (job_id,) = self._grid.submit([jdl])
+        write_json(directory.run_file, info | {"grid_job": job_id})
+        return run_id
+
+    def _prepare(
+        self,
+        directory: RunDirectory,
+        request: RunRequest,
+        info: dict[str, Any],  # Any: JSON
+    ) -> str:
+        """Upload what the job needs, and return its JDL."""
+        options = self._options or _options()
         write_json(directory.inputs_file, request.inputs)
         job = {
             **{name: info[name] for name in _TOLD},
@@ -97,11 +116,7 @@ class DiracxEngine:
             )
         )
         shutil.rmtree(directory.path / _PACKAGE)  # it lies in the sandbox now
-        (directory.path / "job.jdl").write_text(jdl)
-        write_json(directory.run_file, info)  # before: a job that nobody knows would be worse
-        (job_id,) = self._grid.submit([jdl])
-        write_json(directory.run_file, info | {"grid_job": job_id})
-        return run_id
+        return jdl
 
     def request(self, run: str) -> RunRequest:
         """Return what was asked for when a run was submitted."""
