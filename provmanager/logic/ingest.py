@@ -76,7 +76,7 @@ class Outcome:
 
 
 @dataclass(slots=True)
-class _Read:
+class Reading:
     """A document that was read, and its claims."""
 
     place: int
@@ -100,17 +100,35 @@ def record(
     are recorded. The record is the same for any order and grouping of the documents, and a
     document that is in it already changes nothing.
     """
-    listed = list(sources)
-    outcomes: list[Outcome | None] = [None] * len(listed)
-    readings: list[_Read] = []
+    return record_read(session, read_sources(sources, policy=policy), policy=policy)
+
+
+def read_sources(sources: Iterable[Source], *, policy: IngestPolicy) -> list[Reading | Outcome]:
+    """Read documents, without the database: for each what it states, or why it is refused."""
     shared = _Shared()
-    for place, source in enumerate(listed):
+    found: list[Reading | Outcome] = []
+    for source in sources:
         try:
-            reading = _read(place, source, policy, shared)
+            reading = _read(source, policy, shared)
             _check_job(reading.document, source.job)
-            readings.append(reading)
+            found.append(reading)
         except ProvError as error:
-            outcomes[place] = Outcome(source.name, "refused", error=error)
+            found.append(Outcome(source.name, "refused", error=error))
+    return found
+
+
+def record_read(
+    session: Session, items: Sequence[Reading | Outcome], *, policy: IngestPolicy
+) -> list[Outcome]:
+    """Do what `record` does, with documents that `read_sources` read."""
+    outcomes: list[Outcome | None] = [None] * len(items)
+    readings: list[Reading] = []
+    for place, item in enumerate(items):
+        if isinstance(item, Outcome):
+            outcomes[place] = item
+        else:
+            item.place = place
+            readings.append(item)
     writing.lock_writers(session)
     new, again = _split_known(session, readings)
     uuids = {c.activity.uuid for r in new for c in r.claims}
@@ -140,7 +158,7 @@ class _Shared:
     checked: set[int] = field(default_factory=set)
 
 
-def _read(place: int, source: Source, policy: IngestPolicy, shared: _Shared) -> _Read:
+def _read(source: Source, policy: IngestPolicy, shared: _Shared) -> Reading:
     size = len(source.data)
     if size > policy.max_document_bytes:
         raise DocumentTooLargeError(
@@ -156,7 +174,8 @@ def _read(place: int, source: Source, policy: IngestPolicy, shared: _Shared) -> 
     document = read(stored, name=source.name, environments=shared.environments)
     check_storable(document, shared.checked)
     sha256 = sha256_hex(source.data)
-    return _Read(place, source, sha256, stored, n_redactions, document, claims_of(document, sha256))
+    claims = claims_of(document, sha256)
+    return Reading(0, source, sha256, stored, n_redactions, document, claims)
 
 
 def _check_job(document: Document, job: str | None) -> None:
@@ -189,10 +208,12 @@ def _not_its_job(job: str, uuid: UUID, name: str | None, found: str | None) -> A
     )
 
 
-def _split_known(session: Session, readings: Sequence[_Read]) -> tuple[list[_Read], list[_Read]]:
+def _split_known(
+    session: Session, readings: Sequence[Reading]
+) -> tuple[list[Reading], list[Reading]]:
     known = set(known_store.known_documents(session, [r.sha256 for r in readings]))
-    new: list[_Read] = []
-    again: list[_Read] = []
+    new: list[Reading] = []
+    again: list[Reading] = []
     for reading in readings:
         (again if reading.sha256 in known else new).append(reading)
         known.add(reading.sha256)
@@ -216,17 +237,17 @@ class _Told:
 
 
 def _check_collisions(
-    readings: Sequence[_Read],
+    readings: Sequence[Reading],
     known: Mapping[UUID, KnownActivity],
     earlier: Mapping[UUID, Sequence[Claim]],
-) -> tuple[list[_Read], list[tuple[_Read, ProvError]]]:
+) -> tuple[list[Reading], list[tuple[Reading, ProvError]]]:
     """Refuse documents that give a run the UUID of another; the first to come stands."""
     told = {u: _Told(a.job) for u, a in known.items() if not a.is_claim}
     for uuid, claims in earlier.items():
         for claim in claims:
             told.setdefault(uuid, _Told(None)).add(claim)
-    accepted: list[_Read] = []
-    refused: list[tuple[_Read, ProvError]] = []
+    accepted: list[Reading] = []
+    refused: list[tuple[Reading, ProvError]] = []
     for reading in readings:
         try:
             for claim in reading.claims:
@@ -251,7 +272,7 @@ def _check_told(claim: Claim, told: _Told | None, job: str | None) -> None:
 
 def _write(
     session: Session,
-    readings: Sequence[_Read],
+    readings: Sequence[Reading],
     activities: Mapping[UUID, KnownActivity],
     earlier: Mapping[UUID, Sequence[Claim]],
     policy: IngestPolicy,
@@ -303,7 +324,7 @@ def _runs(
 
 
 def _earlier_claims(
-    session: Session, readings: Sequence[_Read], known: Mapping[UUID, KnownActivity]
+    session: Session, readings: Sequence[Reading], known: Mapping[UUID, KnownActivity]
 ) -> dict[UUID, list[Claim]]:
     """Return what the record's documents say of those known activities that are told of anew.
 
@@ -336,7 +357,7 @@ def _earlier_claims(
 
 
 def _receipt(
-    reading: _Read, batch: Batch, written: Written, differing: Mapping[UUID, list[Contradiction]]
+    reading: Reading, batch: Batch, written: Written, differing: Mapping[UUID, list[Contradiction]]
 ) -> JSONDict:
     entities = _entities(reading, written)
     subjects = {c.activity.uuid for c in reading.claims} | set(entities)
@@ -366,7 +387,7 @@ def _receipt(
     }
 
 
-def _head(reading: _Read, outcome: str) -> JSONDict:
+def _head(reading: Reading, outcome: str) -> JSONDict:
     document = reading.document
     return {
         "document": reading.sha256,
@@ -387,7 +408,7 @@ def _counts(document: Document, n_entities: int) -> JSONDict:
     }
 
 
-def _entities(reading: _Read, written: Written) -> dict[UUID, JSONDict]:
+def _entities(reading: Reading, written: Written) -> dict[UUID, JSONDict]:
     found: dict[UUID, JSONDict] = {}
     for entity in reading.document.entities:
         became = written.entity_of.get((reading.sha256, entity.key))
@@ -410,7 +431,7 @@ def _activity_outcome(claim: Claim, batch: Batch) -> str:
     return "claimed" if claim.activity.is_claim else "new"
 
 
-def _unchanged(session: Session, readings: Sequence[_Read]) -> list[JSONDict]:
+def _unchanged(session: Session, readings: Sequence[Reading]) -> list[JSONDict]:
     """Return the receipts of documents that the record has already."""
     ids = known_store.known_documents(session, [r.sha256 for r in readings]) if readings else {}
     entities: dict[int, list[JSONDict]] = defaultdict(list)

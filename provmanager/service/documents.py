@@ -1,5 +1,7 @@
 """``/v1/documents``: deliver documents, and read them back verbatim."""
 
+import asyncio
+from collections.abc import Sequence
 from typing import Annotated
 
 import orjson
@@ -9,7 +11,7 @@ from fastapi.concurrency import run_in_threadpool
 from provmanager.config.settings import Settings
 from provmanager.errors import DocumentTooLargeError, JSONDict, UsageError
 from provmanager.logic import describe, export
-from provmanager.logic.ingest import Outcome, Source
+from provmanager.logic.ingest import Outcome, Reading, Source
 from provmanager.model import Principal, Role
 
 from .deps import SessionDep, SettingsDep
@@ -27,7 +29,7 @@ from .wire import BulkAnswer, Receipt, bulk_answer
 
 router = APIRouter(prefix="/v1/documents", tags=["documents"])
 
-_BATCH = 1000
+_BATCH = 500
 _OPENAPI = {
     "requestBody": {
         "required": True,
@@ -64,7 +66,8 @@ async def post_documents(
         return _json(200, bulk_answer(outcomes))
     data = await read_document(request, settings)
     source = Source(data, name, principal.name, principal.job)
-    outcome = await run_in_threadpool(intake.record, source)
+    (item,) = await run_in_threadpool(intake.read, [source])
+    outcome = item if isinstance(item, Outcome) else await _recorded(intake, item)
     if outcome.error is not None:
         raise outcome.error
     return _json(200 if outcome.outcome == "unchanged" else 201, outcome.receipt)
@@ -75,11 +78,16 @@ def _json(status_code: int, content: JSONDict | None) -> Response:
     return Response(orjson.dumps(content), status_code, media_type="application/json")
 
 
+async def _recorded(intake: Intake, reading: Reading) -> Outcome:
+    """Return what became of a document; who goes away meanwhile does not take it back."""
+    return await asyncio.shield(asyncio.wrap_future(intake.submit(reading)))
+
+
 async def _record_many(
     request: Request, intake: Intake, settings: Settings, principal: Principal
 ) -> list[Outcome]:
     """Record the documents of the body as they arrive, `_BATCH` at a time."""
-    outcomes: list[Outcome] = []
+    recorder = _Batches(intake, principal)
     batch: list[ReceivedDocument] = []
     size = 0
     try:
@@ -87,27 +95,52 @@ async def _record_many(
             batch.append(document)
             size += len(document.data)
             if len(batch) >= _BATCH or size >= settings.max_document_bytes:
-                outcomes += await _record_batch(batch, intake, principal)
+                await recorder.take(batch)
                 batch, size = [], 0
+        await recorder.take(batch)
     except (UsageError, DocumentTooLargeError) as error:
+        outcomes = await recorder.finish()
         if outcomes:
             error.message += f"; the first {len(outcomes)} documents were taken"
             error.details["n_taken"] = len(outcomes)
         raise
-    return outcomes + await _record_batch(batch, intake, principal)
+    except BaseException:
+        await recorder.finish()
+        raise
+    return await recorder.finish()
 
 
-async def _record_batch(
-    batch: list[ReceivedDocument], intake: Intake, principal: Principal
-) -> list[Outcome]:
-    sources = [
-        Source(d.data, d.name, principal.name, principal.job) for d in batch if d.error is None
-    ]
-    recorded = iter(await run_in_threadpool(intake.record_many, sources) if sources else ())
-    return [
-        Outcome(d.name, "refused", error=d.error) if d.error is not None else next(recorded)
-        for d in batch
-    ]
+class _Batches:
+    """Records batches in their order; one is read while the one before it is recorded."""
+
+    def __init__(self, intake: Intake, principal: Principal) -> None:
+        self._intake = intake
+        self._principal = principal
+        self._outcomes: list[Outcome] = []
+        self._recording: asyncio.Task[list[Outcome]] | None = None
+
+    async def take(self, batch: Sequence[ReceivedDocument]) -> None:
+        """Read `batch`, and begin to record it once the one before it is done."""
+        by = self._principal
+        items: list[Reading | Outcome] = [
+            Outcome(d.name, "refused", error=d.error) for d in batch if d.error is not None
+        ]
+        sources = [Source(d.data, d.name, by.name, by.job) for d in batch if d.error is None]
+        read = iter(await run_in_threadpool(self._intake.read, sources) if sources else ())
+        refused = iter(items)
+        items = [next(read) if d.error is None else next(refused) for d in batch]
+        await self.finish()
+        if items:
+            self._recording = asyncio.create_task(
+                run_in_threadpool(self._intake.record_many, items)
+            )
+
+    async def finish(self) -> list[Outcome]:
+        """Wait for what is being recorded; return what became of all so far."""
+        recording, self._recording = self._recording, None
+        if recording is not None:
+            self._outcomes += await recording
+        return self._outcomes
 
 
 @router.get(

@@ -8,10 +8,18 @@ still gets its own document's outcome, after the commit.
 import logging
 import queue
 import threading
+from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 
-from provmanager.logic.ingest import IngestPolicy, Outcome, Source, record
+from provmanager.logic.ingest import (
+    IngestPolicy,
+    Outcome,
+    Reading,
+    Source,
+    read_sources,
+    record_read,
+)
 from provmanager.store.database import Database
 
 logger = logging.getLogger(__name__)
@@ -21,7 +29,7 @@ _MOST = 500
 
 @dataclass(frozen=True, slots=True)
 class _Waiting:
-    source: Source
+    reading: Reading
     outcome: "Future[Outcome]"
 
 
@@ -49,21 +57,25 @@ class Intake:
         self._queue.put(None)
         self._thread.join()
 
-    def record(self, source: Source) -> Outcome:
-        """Record one document; return when it is committed, or raise what went wrong."""
-        waiting = _Waiting(source, Future())
-        self._queue.put(waiting)
-        return waiting.outcome.result()
+    def read(self, sources: Sequence[Source]) -> list[Reading | Outcome]:
+        """Read documents, which needs no turn: while others are recorded."""
+        return read_sources(sources, policy=self._policy)
 
-    def record_many(self, sources: list[Source]) -> list[Outcome]:
+    def submit(self, reading: Reading) -> "Future[Outcome]":
+        """Let one document be recorded; the outcome is there when it is committed."""
+        waiting = _Waiting(reading, Future())
+        self._queue.put(waiting)
+        return waiting.outcome
+
+    def record_many(self, items: Sequence[Reading | Outcome]) -> list[Outcome]:
         """Record documents in a transaction of their own."""
         with self._database.transaction() as session:
-            return record(session, sources, policy=self._policy)
+            return record_read(session, items, policy=self._policy)
 
     def _work(self) -> None:
         while (first := self._queue.get()) is not None:
             batch = [first]
-            size = len(first.source.data)
+            size = len(first.reading.source.data)
             is_last = False
             while len(batch) < _MOST and size < self._policy.max_document_bytes:
                 try:
@@ -74,14 +86,14 @@ class Intake:
                     is_last = True
                     break
                 batch.append(more)
-                size += len(more.source.data)
+                size += len(more.reading.source.data)
             self._record(batch)
             if is_last:
                 return
 
     def _record(self, batch: list[_Waiting]) -> None:
         try:
-            outcomes = self.record_many([w.source for w in batch])
+            outcomes = self.record_many([w.reading for w in batch])
         except Exception as error:  # the edge of a thread: callers get it
             if len(batch) == 1:
                 batch[0].outcome.set_exception(error)

@@ -107,7 +107,8 @@ def entity_relations(session: Session, entity_id: int) -> dict[str, list[RowMapp
         "JOIN prov.link_rule k USING (link_rule_id) WHERE u.entity_id = :i "
         "ORDER BY a.started_at DESC NULLS LAST, 1 LIMIT 100",
         "same_bytes": "SELECT o.entity_uuid AS entity FROM prov.entity e JOIN prov.entity o "
-        "ON o.sha256 = e.sha256 AND o.entity_id <> e.entity_id WHERE e.entity_id = :i "
+        "ON substring(o.sha256, 1, 7) = substring(e.sha256, 1, 7) AND o.sha256 = e.sha256 "
+        "AND o.entity_id <> e.entity_id WHERE e.entity_id = :i "
         "ORDER BY 1 LIMIT 100",
         "also_stated": "SELECT a.activity_uuid AS activity, a.name, r.name AS role, g.reason "
         "FROM prov.generation_claim g JOIN prov.activity a USING (activity_id) "

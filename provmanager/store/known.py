@@ -89,11 +89,12 @@ _PLACES = "JOIN unnest($2, $3) AS w (directory_id, base_name) USING (directory_i
 _ENTITIES = Prepared(
     "known_entities",
     "bytea[], integer[], text[], text[]",
-    "SELECT entity_id FROM prov.entity WHERE sha256 = ANY($1) "  # noqa: S608
+    "SELECT entity_id FROM prov.entity JOIN unnest($1) AS w (d) "  # noqa: S608
+    "ON substring(sha256, 1, 7) = substring(d, 1, 7) AND sha256 = d "
     f"UNION SELECT entity_id FROM prov.entity {_PLACES} "
     f"UNION SELECT entity_id FROM prov.entity_location {_PLACES} "
-    "UNION SELECT entity_id FROM prov.entity_identifier WHERE md5(identifier) = ANY("
-    "SELECT md5(i) FROM unnest($4) i) AND identifier = ANY($4)",
+    "UNION SELECT entity_id FROM prov.entity_identifier JOIN unnest($4) AS w (i) "
+    "ON md5(identifier) = md5(i) AND identifier = i",
 )
 _ENTITIES_BY_ID = Prepared(
     "entities_by_id",

@@ -55,7 +55,10 @@ def entities_by_digest(session: Session, digest: str) -> Sequence[RowMapping]:
     """Return the entities with the digest ``algorithm:hexadecimal``."""
     algorithm, _, value = digest.partition(":")
     if algorithm == "sha256":
-        return _entities(session, "WHERE e.sha256 = :d", {"d": bytes.fromhex(value)})
+        same = (
+            "WHERE substring(e.sha256, 1, 7) = substring(CAST(:d AS bytea), 1, 7) AND e.sha256 = :d"
+        )
+        return _entities(session, same, {"d": bytes.fromhex(value)})
     return _entities(session, _BY_IDENTIFIER, {"i": digest, "k": "digest"})
 
 

@@ -107,27 +107,44 @@ def commit_floor(database: Database, n: int = 500) -> float:
     return n / elapsed
 
 
+def _spent(served: Served, before: tuple[float, float], n: int) -> str:
+    """Return the CPU time an activity since `before`, which other load on the machine spares."""
+    server, postgresql = (
+        (now - then) / n * 1e6 for now, then in zip(served.cpu_s(), before, strict=True)
+    )
+    return f"CPU us/act: server {server:.0f}, PostgreSQL {postgresql:.0f}"
+
+
 def main() -> None:
     """Print the figures."""
     for n in [int(a) for a in sys.argv[1:]] or [2000, 20000]:
         records = documents(n)
         with serve() as served:
+            before = served.cpu_s()
             rate = bulk(served, records)
+            spent = _spent(served, before, n)
             own, of_documents = bytes_an_activity(served.database, n)
+            before = served.cpu_s()
             floor = copy_floor(served.database, n)
+            floor_spent = _spent(served, before, n)
         print(
-            f"bulk N={n}: {rate:.0f} act/s over HTTP, COPY of the same rows {floor:.0f} act/s, "
-            f"ratio {rate / floor:.2f}; {own:.0f} B/activity + {of_documents:.0f} B documents"
+            f"bulk N={n}: {rate:.0f} act/s over HTTP ({spent}), COPY of the same rows {floor:.0f} "
+            f"act/s ({floor_spent}), ratio {rate / floor:.2f}; {own:.0f} B/activity + "
+            f"{of_documents:.0f} B documents",
+            flush=True,
         )
     with serve() as served:
         records = documents(1200)
         floor = commit_floor(served.database)
-        alone = one_by_one(served, records[:400], 1)
-        eight = one_by_one(served, records[400:], 8)
-        print(
-            f"one by one: {alone:.0f} act/s from one client, {eight:.0f} from eight, one-row "
-            f"commits {floor:.0f}/s, ratios {alone / floor:.2f} and {eight / floor:.2f}"
-        )
+        for n_clients, share in ((1, records[:400]), (8, records[400:])):
+            before = served.cpu_s()
+            rate = one_by_one(served, share, n_clients)
+            spent = _spent(served, before, len(share))
+            print(
+                f"one by one: {rate:.0f} act/s from {n_clients} client(s) ({spent}), one-row "
+                f"commits {floor:.0f}/s, ratio {rate / floor:.2f}",
+                flush=True,
+            )
 
 
 if __name__ == "__main__":

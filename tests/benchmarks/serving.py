@@ -1,6 +1,7 @@
 """A server of its own for a benchmark: embedded PostgreSQL, uvicorn in a process of its own."""
 
 import contextlib
+import os
 import socket
 import subprocess
 import sys
@@ -10,6 +11,8 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
+
+from sqlalchemy import text
 
 from provmanager.client import ProvClient
 from provmanager.errors import ProvError
@@ -37,6 +40,28 @@ class Served(NamedTuple):
     url: str
     token: str
     database_url: str
+    server_pid: int
+
+    def cpu_s(self) -> tuple[float, float]:
+        """Return CPU seconds so far of the server and of PostgreSQL (Linux)."""
+        with self.database.transaction() as session:
+            backend = session.execute(text("SELECT pg_backend_pid()")).scalar_one()
+        postmaster = int(_stat(backend)[1])
+        workers = [int(p.name) for p in Path("/proc").iterdir() if p.name.isdecimal()]
+        mine = [pid for pid in workers if _stat(pid)[1:2] == [str(postmaster)]]
+        return _cpu_s(self.server_pid), sum(map(_cpu_s, [postmaster, *mine]))
+
+
+def _stat(pid: int) -> list[str]:
+    """Return the fields of /proc/PID/stat from the state on; none if the process is gone."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return []
+
+
+def _cpu_s(pid: int) -> float:
+    return sum(map(int, _stat(pid)[11:13])) / os.sysconf("SC_CLK_TCK")
 
 
 @contextlib.contextmanager
@@ -58,7 +83,7 @@ def serve() -> Iterator[Served]:
         try:
             with ProvClient(url, token, timeout_s=600) as client:
                 _wait(client)
-                yield Served(client, database, url, token, postgresql.url)
+                yield Served(client, database, url, token, postgresql.url, server.pid)
         finally:
             server.terminate()
             server.wait()
