@@ -10,6 +10,8 @@ from typing import Literal
 from sqlalchemy import RowMapping, text
 from sqlalchemy.orm import Session
 
+from .prepared import fetch
+
 Direction = Literal["up", "down"]
 
 _NESTED_LOOPS = "SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off"
@@ -23,12 +25,11 @@ def start_nodes(session: Session, entity_id: int, direction: Direction) -> list[
     """Return the nodes at which the walk from an entity starts."""
     if direction == "up":
         query = (
-            "SELECT generated_by FROM prov.entity WHERE entity_id = :i AND generated_by IS NOT NULL"
+            "SELECT generated_by FROM prov.entity WHERE entity_id = %s AND generated_by IS NOT NULL"
         )
     else:
-        query = "SELECT activity_id FROM prov.used WHERE entity_id = :i"
-    rows = session.execute(text(query), {"i": entity_id})
-    return [*dict.fromkeys(rows.scalars()), entity_id]
+        query = "SELECT activity_id FROM prov.used WHERE entity_id = %s"
+    return [*dict.fromkeys(node for (node,) in fetch(session, query, entity_id)), entity_id]
 
 
 def walk(
@@ -52,15 +53,14 @@ def walk(
         return _walk_levels(session, start, direction, depth=depth, limit=limit)
     found, asked = _STEP[direction]
     query = (
-        f"WITH RECURSIVE walk (id) AS (SELECT unnest(CAST(:start AS bigint[])) UNION "  # noqa: S608
+        f"WITH RECURSIVE walk (id) AS (SELECT unnest(CAST(%s AS bigint[])) UNION "  # noqa: S608
         f"SELECT e.{found} FROM walk JOIN prov.edge e ON e.{asked} = walk.id) SELECT id FROM walk"
     )
     if limit is not None:
         query += f" LIMIT {int(limit)}"
-    session.execute(text(_NESTED_LOOPS))
-    ids = list(session.execute(text(query), {"start": list(start)}).scalars())
-    session.execute(text(_ANY_JOIN))
-    return ids
+    rows = fetch(session, f"{_NESTED_LOOPS}; {query}", id_array(start))
+    fetch(session, _ANY_JOIN)
+    return [node for (node,) in rows]
 
 
 def _walk_levels(
@@ -239,16 +239,13 @@ def entity_ids(
     generated_by: Sequence[int] = (),
 ) -> list[int]:
     """Return the ids of the entities that `entities` would return, without their rows."""
-    rows = session.execute(
-        text(
-            "SELECT entity_id FROM prov.entity WHERE entity_id = ANY(CAST(:n AS bigint[])) "
-            "UNION SELECT entity_id FROM prov.used WHERE activity_id = ANY(CAST(:u AS bigint[])) "
-            "UNION SELECT entity_id FROM prov.entity "
-            "WHERE generated_by = ANY(CAST(:g AS bigint[]))"
-        ),
-        {"n": id_array(node_ids), "u": id_array(used_by), "g": id_array(generated_by)},
+    query = (
+        "SELECT entity_id FROM prov.entity WHERE entity_id = ANY(CAST(%s AS bigint[])) "
+        "UNION SELECT entity_id FROM prov.used WHERE activity_id = ANY(CAST(%s AS bigint[])) "
+        "UNION SELECT entity_id FROM prov.entity WHERE generated_by = ANY(CAST(%s AS bigint[]))"
     )
-    return list(rows.scalars())
+    rows = fetch(session, query, *map(id_array, (node_ids, used_by, generated_by)))
+    return [node for (node,) in rows]
 
 
 def id_array(ids: Sequence[int]) -> str:
