@@ -78,9 +78,11 @@ def could_change(
             _doubts(identity, found, by_key, doubtful, readings)
     if readings:
         doubtful |= store.versions_read_after(session, readings)
-    now = {(m.activity, i) for identity in found.identities for m in identity.mentions
-           for i in (*known_in(identity), found.same.get(identity.uuid))}  # fmt: skip
-    doubtful |= {entity_id for uuid, entity_id in told if (uuid, entity_id) not in now}
+    before = set(told)
+    if before:
+        now = {(m.activity, i) for identity in found.identities for m in identity.mentions
+               for i in (*known_in(identity), found.same.get(identity.uuid))}  # fmt: skip
+        doubtful |= {entity_id for _, entity_id in before - now}
     return doubtful - found.rebuilt
 
 

@@ -218,7 +218,7 @@ class _Resolver:
         producers = self._producers_in_doubt(mentions, standing)
         parents = store.parents_of(session, producers) if producers else {}
         found.identities = resolve([*mentions, *(standing_for(e, parents) for e in standing)])
-        for identity in found.identities:
+        for identity in found.identities if standing else ():
             own = known_in(identity)
             if len(own) == 1 and found.known[own[0]].producer and not identity.product_ids:
                 identity.uuid = found.known[own[0]].uuid  # of its first mention, which is not here

@@ -63,7 +63,7 @@ def copy_floor(database: Database, n: int) -> float:
 
 
 def bytes_an_activity(database: Database, n: int) -> tuple[float, float]:
-    """Return (bytes an activity without documents, bytes of documents), with indexes."""
+    """Return (bytes an activity without documents, bytes of documents and their log)."""
     with database.transaction() as session:
         rows = session.execute(
             text(
@@ -73,7 +73,7 @@ def bytes_an_activity(database: Database, n: int) -> tuple[float, float]:
             )
         )
         sizes = {row[0]: row[1] for row in rows}
-    documents_ = sizes.pop("document")
+    documents_ = sum(sizes.pop(t) for t in list(sizes) if t == "document" or t.startswith("log_"))
     return sum(sizes.values()) / n, documents_ / n
 
 
