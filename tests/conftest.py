@@ -48,7 +48,7 @@ def testbed(
     from jobs.testbed import Options, bring_down, bring_up
 
     folder = tmp_path_factory.mktemp("testbed")
-    options = Options(n_workers=3, heartbeat_s=1.2, stalled_s=4.0)
+    options = Options(n_workers=3, heartbeat_s=1.2, stalled_s=4.0, owner_pid=os.getpid())
     yield bring_up(folder, options, venv=dirac_venv)
     bring_down(folder)
 

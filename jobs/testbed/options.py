@@ -31,6 +31,8 @@ class Options:
     """Seconds from SIGTERM to SIGKILL."""
     keep_directories: bool = False
     """Whether working directories of jobs are kept."""
+    owner_pid: int = 0
+    """Process with which the testbed ends, for tests that are killed; 0 for none."""
     python: str = ""
     """Python of the environment that DiracX is in."""
 

@@ -169,7 +169,7 @@ class Supervisor:
         """Replace workers that die, and look for jobs that nobody runs any more."""
         every_s = self._options.stalled_s / 2
         look_at = time.monotonic() + every_s
-        while not self._stopping.wait(_TURN_S):
+        while not self._stopping.wait(_TURN_S) and self._is_wanted():
             ended = self._children.take_ended()
             for name, code in ended.items():
                 logger.warning("%s ended with code %d", name, code)
@@ -181,6 +181,10 @@ class Supervisor:
             if time.monotonic() >= look_at:
                 look_at = time.monotonic() + every_s
                 self._look_for_stalled()
+
+    def _is_wanted(self) -> bool:
+        owner = self._options.owner_pid
+        return not owner or Path(f"/proc/{owner}").exists()
 
     def _look_for_stalled(self) -> None:
         try:

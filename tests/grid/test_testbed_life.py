@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from grid_user import GridUser, wait_until
 
-from jobs.testbed import RunningTestbed
+from jobs.testbed import Options, RunningTestbed, bring_up, look_at
 from jobs.testbed.environment import make_environment
 from provmanager.errors import ProvError, UsageError
 
@@ -54,6 +54,14 @@ def test_what_was_there_survives_a_crash_and_goes_with_purge(folder, dirac_venv,
 
     assert "stopped" in run("down", "--purge", "--state-dir", folder).stderr
     assert not folder.exists()
+
+
+def test_it_ends_with_its_owner(folder, dirac_venv):
+    with subprocess.Popen(["sleep", "1000"]) as owner:
+        testbed = bring_up(folder, Options(n_workers=1, owner_pid=owner.pid), venv=dirac_venv)
+        assert look_at(folder)["pid"] == testbed.pid
+        owner.kill()
+    wait_until(lambda: look_at(folder) is None)
 
 
 def test_a_port_in_use_is_named(folder, dirac_venv, testbed):
