@@ -7,7 +7,7 @@ where a rule here is too careful, the record is the same.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 from uuid import UUID
@@ -57,14 +57,15 @@ def known_in(identity: Identity) -> list[int]:
 
 
 def could_change(
-    session: Session, found: "Resolution", told: Iterable[tuple[UUID, int]]
+    session: Session, found: "Resolution", told: Set[tuple[UUID, int, str | None]]
 ) -> set[int]:
     """Return the known entities about which the batch could change what was decided.
 
     Parameters
     ----------
-    told : iterable of (UUID, int)
-        What the activities of the batch used or generated before: they may do so no more.
+    told : set of (UUID, int, str or None)
+        What the activities of the batch used, by which rule, or generated before: they may do so
+        no more, or by what the entity learned from them only.
     """
     by_key: dict[Key, list[store.KnownEntity]] = defaultdict(list)
     for entity in found.known.values():
@@ -78,11 +79,14 @@ def could_change(
             _doubts(identity, found, by_key, doubtful, readings)
     if readings:
         doubtful |= store.versions_read_after(session, readings)
-    before = set(told)
-    if before:
-        now = {(m.activity, i) for identity in found.identities for m in identity.mentions
-               for i in (*known_in(identity), found.same.get(identity.uuid))}  # fmt: skip
-        doubtful |= {entity_id for _, entity_id in before - now}
+    if told:
+        now = {
+            (m.activity, i, identity.rules[m.ref] if m.act is Act.USED else None)
+            for identity in found.identities
+            for m in identity.mentions
+            for i in (*known_in(identity), found.same.get(identity.uuid))
+        }
+        doubtful |= {entity_id for _, entity_id, _ in told - now}
     return doubtful - found.rebuilt
 
 

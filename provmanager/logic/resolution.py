@@ -125,7 +125,7 @@ class _Resolver:
             uuid = retold[link.activity_id]
             if self._known_runs[uuid].is_claim and not self._runs[uuid].activity.is_claim:
                 rebuild.add(link.entity_id)  # it has a record of its own now
-        told = [(retold[x.activity_id], x.entity_id) for x in links if not x.is_claimed]
+        told = {(retold[x.activity_id], x.entity_id, x.rule) for x in links if not x.is_claimed}
         while True:
             if rebuild:
                 self._read_again(rebuild)

@@ -56,11 +56,15 @@ class KnownEntity:
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """An entity that an activity used or generated; `is_claimed` if only metadata says so."""
+    """An entity that an activity used, by a rule, or generated, without one.
+
+    `is_claimed` if only metadata says that it generated it.
+    """
 
     activity_id: int
     entity_id: int
     is_claimed: bool
+    rule: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,17 +240,17 @@ def links_of(session: Session, activity_ids: Sequence[int]) -> list[Link]:
     """Return what these activities used and generated."""
     rows = session.execute(
         text(
-            "SELECT activity_id, entity_id, false AS is_claimed FROM prov.used "
-            "WHERE activity_id = ANY(:ids) "
-            "UNION ALL SELECT generated_by, entity_id, false FROM prov.entity "
+            "SELECT activity_id, entity_id, false AS is_claimed, name FROM prov.used "
+            "JOIN prov.link_rule USING (link_rule_id) WHERE activity_id = ANY(:ids) "
+            "UNION ALL SELECT generated_by, entity_id, false, NULL FROM prov.entity "
             "JOIN prov.link_rule ON link_rule_id = generation_rule_id "
             "WHERE generated_by = ANY(:ids) AND basis <> 'claimed' "
-            "UNION ALL SELECT activity_id, entity_id, reason = 'producer-claim' "
+            "UNION ALL SELECT activity_id, entity_id, reason = 'producer-claim', NULL "
             "FROM prov.generation_claim WHERE activity_id = ANY(:ids)"
         ),
         {"ids": list(activity_ids)},
     )
-    return [Link(row.activity_id, row.entity_id, row.is_claimed) for row in rows]
+    return [Link(row.activity_id, row.entity_id, row.is_claimed, row.name) for row in rows]
 
 
 def generated_within(session: Session, activity_ids: Sequence[int]) -> set[int]:

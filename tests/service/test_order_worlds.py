@@ -110,6 +110,11 @@ FOUND = {
         run(3, inputs=[{"url": "/a", "sha256": EMPTY_SHA}]),
         run(2, inputs=[{"url": "/a", "product_id": RUNS[0]}]),
     ],
+    "a run told of again, that taught the product what was in it": [
+        run(1, outputs=[{"url": "/b"}]),
+        run(2, inputs=[{"url": "/b", "digests": {"md5": "d" * 32}}]),
+        run(2),
+    ],
     "a file read under two names, of which only one was written": [
         run(1, outputs=[{"url": "/a"}]),
         run(2, inputs=[{"url": "/a", "lfn": "lfn:/vo/a.h5"}]),
