@@ -76,7 +76,7 @@ def screenshots() -> Path:
     return folder
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # its event loop runs on while it is there: no longer than needed
 def browser() -> Iterator[Any]:
     """A headless Chromium; skips where there is none."""
     found = os.environ.get("PROV_TEST_BROWSER") or next(filter(None, map(shutil.which, _NAMES)), "")
