@@ -50,7 +50,8 @@ def copy_floor(database: Database, n: int) -> float:
     for table in _TABLES:
         rows[table] = io.StringIO()
         cursor.copy_expert(f"COPY prov.{table} TO STDOUT", rows[table])
-    cursor.execute("TRUNCATE " + ", ".join(f"prov.{t}" for t in _TABLES) + " CASCADE")
+    emptied = ", ".join(f"prov.{t}" for t in (*_TABLES, "log_checkpoint"))
+    cursor.execute(f"TRUNCATE {emptied} CASCADE")
     raw.commit()
     begin = time.perf_counter()
     for table in _TABLES:
