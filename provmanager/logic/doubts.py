@@ -98,16 +98,18 @@ def _doubts(
     readings: list[tuple[int, datetime]],
 ) -> None:
     """Add to `doubtful`, or to `readings` where it depends on who read the version since."""
+    own = known_in(identity)
+    if len(own) > 1:  # even without a new mention: what stands for readers knows not when they read
+        doubtful.update(own)
     fresh = [m for m in identity.mentions if m.stands_for is None]
     met = {(k, e.entity_id): e for m in fresh for k in keys_of(m) for e in by_key.get(k, ())}
     if not met:
         return
-    own = known_in(identity)
     others = [(key, e) for (key, i), e in met.items() if i not in own]
     made = [m for m in fresh if m.act is Act.GENERATED]
-    if len(own) > 1 or (own and made):
+    if own and made:
         doubtful.update(own)
-    elif own:
+    elif len(own) == 1:
         mine = found.known[own[0]]
         held = set(keys_of(standing_for(mine, {})))
         brings = any(k not in held and k in by_key for m in fresh for k in keys_of(m))

@@ -115,6 +115,15 @@ FOUND = {
         run(2, inputs=[{"url": "/b", "digests": {"md5": "d" * 32}}]),
         run(2),
     ],
+    "one path with a product, with bytes, and written by who read both": [
+        run(3, ended_at="2026-03-01T20:06:00Z", inputs=[{"url": "/b", "product_id": RUNS[0]}]),
+        run(
+            3,
+            outputs=[{"url": "/b"}],
+            inputs=[{"sha256": SHA, "product_id": RUNS[0]}, {"url": "/b", "sha256": OTHER_SHA}],
+        ),
+        run(1, started_at="2026-03-01T20:00:00Z", inputs=[{"url": "/b"}]),
+    ],
     "a file read under two names, of which only one was written": [
         run(1, outputs=[{"url": "/a"}]),
         run(2, inputs=[{"url": "/a", "lfn": "lfn:/vo/a.h5"}]),
