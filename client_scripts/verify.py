@@ -120,8 +120,9 @@ class _Job:
             self._client, files, n_threads=self._n_threads, progress=self._progress("files")
         )
         named = [t for t in targets if upstream or not Path(t).is_file()]
-        for entity_id in (ids := self._entities(named, upstream=upstream)):
-            yield from v.verify_product_documents(self._client, self._client.entity(entity_id))
+        ids = self._entities(named, upstream=upstream)
+        if ids:
+            yield from v.verify_product_documents(self._client, *map(self._client.entity, ids))
         yield from v.verify_products(
             self._client,
             ids,

@@ -151,11 +151,11 @@ def verify_documents(client: ProvClient, *, progress: Progress | None = None) ->
         yield Finding("document", "documents", "ok", f"{first} are as they were recorded")
 
 
-def verify_product_documents(client: ProvClient, entity: Mapping[str, Any]) -> Iterator[Finding]:
-    """Fetch the documents that told of a product, and prove them to be in the log."""
+def verify_product_documents(client: ProvClient, *entities: Mapping[str, Any]) -> Iterator[Finding]:
+    """Fetch the documents that told of products, each once, and prove them to be in the log."""
     said = client.log_checkpoint()
     checkpoint = verify(said["note"], said["key"])
-    for document in entity["documents"]:
+    for document in {d["sha256"]: d for e in entities for d in e["documents"]}.values():
         what = f"document {document['sha256'][:16]}… ({document['source_name'] or 'unnamed'})"
         proof = client.log_inclusion(document["sha256"], checkpoint.size)
         steps = [bytes.fromhex(h) for h in proof["proof"]]
