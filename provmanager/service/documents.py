@@ -89,7 +89,7 @@ async def _record_many(
     """Record the documents of the body as they arrive, `_BATCH` at a time.
 
     Reading one batch while the one before it is recorded took a sixth longer: two
-    threads of Python hand the interpreter to and fro at each answer of the database.
+    threads of Python hand the interpreter back and forth at each answer of the database.
     """
     outcomes: list[Outcome] = []
     batch: list[ReceivedDocument] = []
