@@ -244,8 +244,10 @@ def _activity(
         fail(f"{pointer}/status", "one of " + ", ".join(sorted(_STATUS)), status)
     started_raw = record.get("started_at")
     ended_raw = record.get("ended_at")
-    started_at = check_instant(started_raw, f"{pointer}/started_at") if started_raw else None
-    ended_at = check_instant(ended_raw, f"{pointer}/ended_at") if ended_raw else None
+    started_at, ended_at = (
+        None if raw is None else check_instant(raw, f"{pointer}/{name}")
+        for name, raw in (("started_at", started_raw), ("ended_at", ended_raw))
+    )
     if started_at and ended_at and ended_at < started_at:
         fail(f"{pointer}/ended_at", f"an instant not before started_at, {started_raw}", ended_raw)
     command = record.get("command") or {}

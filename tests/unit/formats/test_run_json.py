@@ -412,6 +412,13 @@ def test_a_bad_record_is_refused_where_it_is_bad_by_reader_and_schema_alike(
     assert not VALIDATOR.is_valid(value)
 
 
+@pytest.mark.parametrize("name", ["started_at", "ended_at"])
+def test_an_empty_instant_is_none_and_refused(name: str) -> None:
+    with pytest.raises(DocumentError, match="an instant with a zone") as caught:
+        read_run_json([example("tool") | {name: ""}])
+    assert caught.value.details["pointer"] == f"/{name}"
+
+
 def test_an_activity_that_stops_before_it_starts_is_refused() -> None:
     error = refusal(record(started_at="2026-03-01T12:00:00Z", ended_at="2026-03-01T12:30:00+01:00"))
     assert error.details["pointer"] == "/ended_at"
