@@ -197,7 +197,14 @@ def join_columns(
     if said["invalidated_at"]:
         stated = datetime.fromisoformat(changed["details"]["invalidated_at"])
         changed["invalidated_at"] = stated
-    return {k: v for k, v in changed.items() if v != held[k]}
+    return {k: v for k, v in changed.items() if differ(v, held[k])}
+
+
+def differ(left: Any, right: Any) -> bool:  # Any: JSON values
+    """Whether two JSON values differ: to Python, 1, 1.0 and true are equal."""
+    if type(left) is not type(right) or left != right:
+        return True
+    return isinstance(left, list | dict) and canonical_json(left) != canonical_json(right)
 
 
 def activity_columns(activity: Activity) -> dict[str, Any]:

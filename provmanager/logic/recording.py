@@ -20,6 +20,7 @@ from provmanager.store.known import KnownEntity
 from .assembly import (
     EntityFacts,
     claim_rank,
+    differ,
     entity_facts,
     join_columns,
     location_rank,
@@ -212,7 +213,7 @@ class Recorder:
         if e.identity.uuid != held.uuid:
             row["entity_uuid"] = e.identity.uuid
         row |= self._place(_first_location(e))
-        changed = {k: v for k, v in row.items() if v != held.row[k]}
+        changed = {k: v for k, v in row.items() if differ(v, held.row[k])}
         return {"entity_id": e.entity_id, **changed}
 
     def _place(self, uri: str | None) -> dict[str, Any]:  # Any: column values

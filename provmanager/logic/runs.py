@@ -8,14 +8,14 @@ from uuid import UUID
 import orjson
 from sqlalchemy.orm import Session
 
-from provmanager.ids import canonical_json, clean_json, digest_of
+from provmanager.ids import clean_json, digest_of
 from provmanager.model import Activity, Document, ProducerClaim
 from provmanager.store import activities as store
 from provmanager.store import relations as relation_store
 from provmanager.store import writing
 from provmanager.store.known import KnownActivity
 
-from .assembly import activity_columns, claim_rank, placeholder, shape_of
+from .assembly import activity_columns, claim_rank, differ, placeholder, shape_of
 from .claims import Run
 
 
@@ -175,19 +175,12 @@ def _overrides(held: Mapping[str, Any], flat: Mapping[str, Any]) -> dict[str, An
         if value == like and type(value) is type(like) and type(value) not in _NESTED:
             continue  # what equals something clean is clean
         clean = clean_json(value)
-        if _differ(like, clean):
+        if differ(like, clean):
             other[key] = clean
     return other or None
 
 
 _NESTED = (dict, list)
-
-
-def _differ(left: Any, right: Any) -> bool:  # Any: JSON values
-    """Whether two JSON values differ: to Python, 1, 1.0 and true are equal."""
-    if type(left) is not type(right) or left != right:
-        return True
-    return isinstance(left, list | dict) and canonical_json(left) != canonical_json(right)
 
 
 class _DigestCache:

@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from provmanager.ids import clean_json, join_json
+from provmanager.ids import canonical_json, clean_json, join_json
 from provmanager.model import Agent
 
 from . import tables
@@ -32,7 +32,8 @@ def intern_agents(session: Session, agents: Iterable[Agent]) -> dict[str, int]:
     for held in rows:
         ids[held["iri"]] = held["agent_id"]
         whole = _joined(dict(held), said.pop(held["iri"]))
-        if any(whole[name] != held[name] for name in (*_TEXTS, "details")):
+        is_more = canonical_json(whole["details"]) != canonical_json(held["details"])
+        if is_more or any(whole[name] != held[name] for name in _TEXTS):
             change = tables.agent.update().where(tables.agent.c.agent_id == held["agent_id"])
             session.execute(change.values(whole))
     if said:

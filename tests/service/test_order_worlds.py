@@ -124,6 +124,10 @@ FOUND = {
         ),
         run(1, started_at="2026-03-01T20:00:00Z", inputs=[{"url": "/b"}]),
     ],
+    "what Python takes for equal": [
+        run(1, inputs=[{"url": "/a", "more": True}], agent={"email": "a@b", "more": True}),
+        run(3, inputs=[{"url": "/a", "more": 1}], agent={"email": "a@b", "more": 1}),
+    ],
     "a file read under two names, of which only one was written": [
         run(1, outputs=[{"url": "/a"}]),
         run(2, inputs=[{"url": "/a", "lfn": "lfn:/vo/a.h5"}]),
