@@ -1,6 +1,5 @@
 """What a person types for a product, as references that the server can look up."""
 
-import hashlib
 import os
 import re
 from collections.abc import Iterator
@@ -8,11 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+from provmanager.ids import file_sha256
+
 MAX_DIGEST_BYTES = 4_000_000_000
 """Larger files are looked up by location only, unless asked otherwise."""
 
 _URI = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]+:")
-_CHUNK_BYTES = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ def _local(path: Path, host: str, most_bytes: int) -> Iterator[Reference]:
     digest = None
     try:
         if path.is_file() and path.stat().st_size <= most_bytes:
-            digest = f"sha256:{_sha256_of(path)}"
+            digest = f"sha256:{file_sha256(path)}"
             yield Reference(digest, "by its content", digest)
     except OSError:
         digest = None  # not ours to read: it can still be found by its place
@@ -75,11 +75,3 @@ def _local_path(typed: str, host: str) -> Path | None:
     if _URI.match(typed) and not os.path.exists(typed):
         return None
     return Path(typed)
-
-
-def _sha256_of(path: Path) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as stream:
-        while chunk := stream.read(_CHUNK_BYTES):
-            digest.update(chunk)
-    return digest.hexdigest()

@@ -107,9 +107,9 @@ def main(
         plan = make_plan(
             client, found["id"], lambda at: local_path(at, moved), from_roots=from_roots
         )
-        for step in plan.steps:
-            environment = client.activity(step.activity)["environment"]
-            plan.changed += software_changes(step.name, step.program, environment)
+        plan.changed += software_changes(
+            (step, client.activity(step.activity)["environment"]) for step in plan.steps
+        )
     _announce(plan, output)
     if folder is not None and not plan.missing:
         _write(plan, folder)

@@ -5,6 +5,7 @@ import json
 import math
 import re
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid5
 
@@ -34,6 +35,12 @@ def activity_uuid(iri: str) -> UUID:
 def sha256_hex(data: bytes) -> str:
     """Return the SHA-256 digest of `data` in hexadecimal."""
     return hashlib.sha256(data).hexdigest()
+
+
+def file_sha256(path: Path) -> str:
+    """Return the SHA-256 digest of a file's bytes in hexadecimal; OSError if it cannot be read."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def clean_json(value: Any) -> Any:  # Any: free-form JSON in and out

@@ -1,6 +1,5 @@
 """Whether a product that was made again is the same: by its bytes, else by its values."""
 
-import hashlib
 import json
 import math
 import re
@@ -9,6 +8,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
+
+from provmanager.ids import file_sha256
 
 Outcome = Literal["same-bytes", "same-values", "differs", "unknown"]
 
@@ -46,14 +47,14 @@ def compare_files(
     rtol, atol
         Numbers a and b are equal where |a - b| <= atol + rtol |b|; NaN equals NaN.
     """
-    found = _digest(now)
+    found = file_sha256(now)
     if sha256 is not None and found == sha256:
         return Comparison("same-bytes", f"SHA-256 {found}")
     if former is None:
         return Comparison(
             "unknown", "other bytes, and the former one is not here to compare values"
         )
-    held = _digest(former)
+    held = file_sha256(former)
     if sha256 is not None and held != sha256:
         return Comparison(
             "unknown", f"{former} is not the recorded one any more: it has the SHA-256 {held}"
@@ -194,8 +195,3 @@ def _read_json(path: Path) -> Iterator[tuple[str, Any]]:
             yield place, float(value) if is_number else value
 
     yield from walk(json.loads(path.read_text("utf-8")), "")
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -5,7 +5,7 @@ the place of an input or of an output (also behind ``=``, and folders of outputs
 else is kept as it was.
 """
 
-import hashlib
+import functools
 import posixpath
 import re
 import shutil
@@ -15,7 +15,9 @@ from pathlib import Path
 from typing import Any, Literal, Protocol
 from urllib.parse import unquote, urlsplit
 
+from provmanager.client.verification import recorded_sha256
 from provmanager.errors import JSONDict, NotFoundError
+from provmanager.ids import file_sha256
 
 FileKind = Literal["text", "input", "output", "folder"]
 LocalPath = Callable[[str], Path | None]
@@ -106,7 +108,10 @@ class _Planner:
         only: Set[str] | None = None,
         replaced: Mapping[str, Path] | None = None,
     ) -> None:
-        self.record = record
+        # Asked and read once: a calibration file may have gone into thousands of the runs.
+        self.entity = functools.cache(record.entity)
+        self.activity = functools.cache(record.activity)
+        self.sha256 = functools.cache(file_sha256)
         self.local_path = local_path
         self.from_roots = from_roots
         self.only = only
@@ -117,7 +122,7 @@ class _Planner:
 
     def make(self, entity_id: str) -> bool:
         """Plan what generates an entity; return whether something does."""
-        entity = self.record.entity(entity_id)
+        entity = self.entity(entity_id)
         produced = entity["produced_by"]
         activity = self.with_command(produced["activity"]) if produced else None
         return activity is not None and self.repeat(activity)
@@ -134,7 +139,7 @@ class _Planner:
         inputs = tuple(self._input(used) for used in _once(activity["used"]))
         self._done.add(activity["id"])
         outputs = [
-            (item, tuple(self.record.entity(item["entity"])["locations"]))
+            (item, tuple(self.entity(item["entity"])["locations"]))
             for item in activity["generated"]
             if item.get("location")
         ]
@@ -147,16 +152,16 @@ class _Planner:
 
     def with_command(self, activity_id: str) -> JSONDict | None:
         """Return the activity, or what it was part of, that has a command line."""
-        activity = self.record.activity(activity_id)
+        activity = self.activity(activity_id)
         while not (activity.get("command") or {}).get("arguments"):
             if not activity["part_of"]:
                 return None
-            activity = self.record.activity(activity["part_of"][0]["activity"])
+            activity = self.activity(activity["part_of"][0]["activity"])
         return activity
 
     def _input(self, used: Mapping[str, Any]) -> Input:  # Any: JSON
-        entity = self.record.entity(used["entity"])
-        name, recorded = entity["name"] or used["entity"], _sha256(entity)
+        entity = self.entity(used["entity"])
+        name, recorded = entity["name"] or used["entity"], recorded_sha256(entity)
         places = tuple(_path(at) for at in entity["locations"])
 
         def found(path: Path | None) -> Input:
@@ -166,7 +171,7 @@ class _Planner:
         if used["entity"] in self.replaced:
             return found(self.replaced[used["entity"]])
         there = [p for p in paths if p.is_file()]
-        good = next((p for p in there if recorded and _digest(p) == recorded), None)
+        good = next((p for p in there if recorded and self.sha256(p) == recorded), None)
         if (good is None or self.from_roots) and self.make(used["entity"]):
             return found(None)
         if good is not None:
@@ -177,7 +182,7 @@ class _Planner:
             return found(there[0])
         where = ", ".join(map(str, there or paths)) or ", ".join(entity["locations"])
         if there:
-            now = _digest(there[0])
+            now = self.sha256(there[0])
             text = f"{where}: changed since: it has the SHA-256 {now}, used was {recorded}"
         else:
             text = f"{name}: not here ({where}), and no recorded run makes it"
@@ -416,13 +421,3 @@ def _path(location: str) -> str:
     """Return the path of a location, whatever its host."""
     parts = urlsplit(location)
     return unquote(parts.path) if parts.scheme == "file" else location
-
-
-def _sha256(entity: JSONDict) -> str | None:
-    found = (d for d in entity["digests"] if d.startswith("sha256:"))
-    return next((str(d.removeprefix("sha256:")) for d in found), None)
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,11 +1,15 @@
 """Whether the software that a run had then is what it would have now."""
 
+import functools
 import json
 import subprocess
 import sys
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from provmanager.errors import JSONDict
+
+from .plan import Step
 
 _ASK = (
     "import json, sys; from importlib.metadata import distributions as d; "
@@ -15,15 +19,25 @@ _ASK = (
 _MOST = 8
 
 
-def software_changes(
-    name: str, program: tuple[str, ...], environment: JSONDict | None
+def software_changes(steps: Iterable[tuple[Step, JSONDict | None]]) -> list[str]:
+    """Say what of the recorded environment of each step is another now: interpreter and packages.
+
+    Each interpreter is asked once for its packages.
+    """
+    ask = functools.cache(_environment)
+    return [text for step, then in steps for text in _changes(step, then, ask)]
+
+
+def _changes(
+    step: Step, environment: JSONDict | None, ask: Callable[[str], JSONDict | None]
 ) -> list[str]:
-    """Say what of the recorded environment of a run is another now: interpreter and packages."""
+    name = step.name
     if not environment or not environment.get("packages"):
         return [f"{name}: the record does not say with which packages it ran"]
-    now = _environment(_interpreter(program))
+    interpreter = _interpreter(step.program)
+    now = ask(interpreter) if interpreter else None
     if now is None:
-        return [f"{name}: {program[0]} is no Python program; its version cannot be compared"]
+        return [f"{name}: {step.program[0]} is no Python program; its version cannot be compared"]
     then = {_key(p["name"]): str(p["version"]) for p in environment["packages"]}
     here = {_key(n): str(v) for n, v in now["packages"].items()}
     differ = [
@@ -63,9 +77,7 @@ def _interpreter(program: tuple[str, ...]) -> str | None:
     return words[-1] if words[0].endswith("/env") else words[0]
 
 
-def _environment(interpreter: str | None) -> JSONDict | None:
-    if interpreter is None:
-        return None
+def _environment(interpreter: str) -> JSONDict | None:
     try:
         said = subprocess.run(
             [interpreter if "/" in interpreter else sys.executable, "-c", _ASK],

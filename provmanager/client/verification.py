@@ -17,6 +17,7 @@ from urllib.parse import unquote, urlsplit
 
 from provmanager.errors import DifferenceError, NotFoundError, ProvError
 from provmanager.formats.checkpoint import Checkpoint, verify
+from provmanager.ids import file_sha256
 from provmanager.model.merkle import Tree, is_consistent, is_included, leaf_hash
 
 from .client import ProvClient
@@ -25,7 +26,6 @@ Outcome = Literal["ok", "differs", "missing", "unknown"]
 Progress = Callable[[int, int], None]
 """Called with how many of how many are done."""
 
-_BLOCK = 2**20
 _PAGE = 1000
 
 
@@ -275,11 +275,7 @@ def local_path(location: str, moved: Sequence[tuple[str, str]] = ()) -> Path | N
 
 
 def _digest(path: Path) -> str | OSError:
-    hasher = hashlib.sha256()
     try:
-        with path.open("rb") as file:
-            while block := file.read(_BLOCK):
-                hasher.update(block)
+        return file_sha256(path)
     except OSError as error:
         return error
-    return hasher.hexdigest()
