@@ -62,7 +62,7 @@ def create_token(
     token = PREFIX + secrets.token_urlsafe(32)
     made = store.insert_token(
         session,
-        sha256=_digest(token),
+        sha256=digest_of_secret(token),
         name=name,
         role=role,
         job=job,
@@ -93,7 +93,7 @@ def authenticate(session: Session, token: str | None, *, now: datetime) -> Princ
             "a token is needed: set PROV_TOKEN or PROV_TOKEN_FILE; prod-server prints where the "
             "operator's token lies, and prod-token create makes others"
         )
-    found = store.find_token(session, _digest(token)) if _SHAPE.fullmatch(token) else None
+    found = store.find_token(session, digest_of_secret(token)) if _SHAPE.fullmatch(token) else None
     if found is None:
         raise AuthenticationError(
             "the token is not known here: check PROV_TOKEN or PROV_TOKEN_FILE, or ask the "
@@ -195,7 +195,7 @@ def ensure_operator_token(session: Session, path: Path, *, now: datetime) -> boo
     whoever wants a new one deletes the file first.
     """
     held = path.read_text().strip() if path.exists() else ""
-    if held and store.find_token(session, _digest(held)) is not None:
+    if held and store.find_token(session, digest_of_secret(held)) is not None:
         return False
     name = f"operator of {socket.gethostname()}:{path.parent}"[:200]
     store.revoke_tokens(session, name=name, now=now)
@@ -209,5 +209,6 @@ def ensure_operator_token(session: Session, path: Path, *, now: datetime) -> boo
     return True
 
 
-def _digest(token: str) -> bytes:
-    return hashlib.sha256(token.encode()).digest()
+def digest_of_secret(secret: str) -> bytes:
+    """Return what is stored of a token, code or cookie: its SHA-256, never itself."""
+    return hashlib.sha256(secret.encode()).digest()

@@ -1,7 +1,7 @@
 """Searching the record: which runs, and which products of which runs."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -57,20 +57,7 @@ def find_activities(
     total, rows = store.search_activities(
         session, wanted, limit=min(limit, MAX_PAGE), offset=offset
     )
-    items = [
-        {
-            "id": str(row["activity_uuid"]),
-            "name": row["name"],
-            "version": row["version"],
-            "status": row["status"],
-            "exit_code": row["exit_code"],
-            "started_at": iso(row["started_at"]),
-            "ended_at": iso(row["ended_at"]),
-            "host": row["host"],
-        }
-        for row in rows
-    ]
-    return page_of(items, total, offset)
+    return page_of([activity_item(row) for row in rows], total, offset)
 
 
 def find_products(
@@ -102,19 +89,26 @@ def find_products(
     return page_of(items, total, offset)
 
 
+def activity_item(row: Mapping[Any, Any]) -> JSONDict:  # Any: columns
+    """Return what a list of activities says of one."""
+    return {
+        "id": str(row["activity_uuid"]),
+        "name": row["name"],
+        "version": row["version"],
+        "status": row["status"],
+        "exit_code": row["exit_code"],
+        "started_at": iso(row["started_at"]),
+        "ended_at": iso(row["ended_at"]),
+        "host": row["host"],
+    }
+
+
 def record_counts(session: Session) -> dict[str, int]:
     """Return how many documents, activities and entities the record has."""
     return dict(store.counts(session))
 
 
 def offset_of(cursor: str | None) -> int:
-    """Return where the page of a cursor begins, from 0.
-
-    Raises
-    ------
-    UsageError
-        It is no cursor.
-    """
     """Return where the page begins that `cursor` names.
 
     Raises

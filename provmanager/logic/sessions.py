@@ -4,7 +4,6 @@ A session reads, whatever the role of its token, for `SESSION_LIFETIME` at most,
 token does. A cookie is sent to every port of a host, so it must not be worth a token.
 """
 
-import hashlib
 import secrets
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -14,6 +13,8 @@ from sqlalchemy.orm import Session
 from provmanager.errors import AuthenticationError, AuthorisationError
 from provmanager.model import Principal, Role
 from provmanager.store import sessions as store
+
+from .access import digest_of_secret
 
 SESSION_LIFETIME = timedelta(hours=12)
 LINK_LIFETIME = timedelta(minutes=2)
@@ -51,7 +52,7 @@ def redeem_link(session: Session, code: str, *, now: datetime) -> str:
     AuthenticationError
         The code was used, is too old, or never was one.
     """
-    found = store.take_link(session, _digest(code), now) if len(code) <= _LONGEST else None
+    found = store.take_link(session, digest_of_secret(code), now) if len(code) <= _LONGEST else None
     if found is None:
         raise AuthenticationError(
             "this link was used already, or is older than "
@@ -68,7 +69,7 @@ def find_session(session: Session, value: str, *, now: datetime) -> Principal:
     AuthenticationError
         Nobody, or nobody any more.
     """
-    found = store.find(session, _digest(value), now) if len(value) <= _LONGEST else None
+    found = store.find(session, digest_of_secret(value), now) if len(value) <= _LONGEST else None
     if found is None:
         raise AuthenticationError(
             "you are not signed in any more: sign in with a token, or set PROV_TOKEN in a program"
@@ -79,7 +80,7 @@ def find_session(session: Session, value: str, *, now: datetime) -> Principal:
 def close_session(session: Session, value: str) -> None:
     """Make a cookie worthless."""
     if len(value) <= _LONGEST:
-        store.delete(session, _digest(value))
+        store.delete(session, digest_of_secret(value))
 
 
 def _reader(token_uuid: object, name: str) -> Principal:
@@ -92,7 +93,7 @@ def _make(
     value = secrets.token_urlsafe(32)
     is_stored = store.insert(
         session,
-        sha256=_digest(value),
+        sha256=digest_of_secret(value),
         kind=kind,
         token_uuid=principal.token_uuid,
         created_at=now,
@@ -104,7 +105,3 @@ def _make(
             "this server (prod-token create --role reader)"
         )
     return value
-
-
-def _digest(value: str) -> bytes:
-    return hashlib.sha256(value.encode()).digest()

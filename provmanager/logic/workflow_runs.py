@@ -9,8 +9,7 @@ from sqlalchemy.orm import Session
 from provmanager.errors import AmbiguousError, JSONDict, NotFoundError
 from provmanager.store import workflow_runs as store
 
-from .search import MAX_PAGE, offset_of, page_of
-from .trace import iso
+from .search import MAX_PAGE, activity_item, offset_of, page_of
 
 _MOST_CANDIDATES = 10
 
@@ -74,17 +73,7 @@ def describe_run(session: Session, start: str) -> JSONDict:
 
 
 def _run(row: Mapping[Any, Any]) -> JSONDict:  # Any: columns
-    return {
-        "id": str(row["activity_uuid"]),
-        "name": row["name"],
-        "version": row["version"],
-        "status": row["status"],
-        "exit_code": row["exit_code"],
-        "started_at": iso(row["started_at"]),
-        "ended_at": iso(row["ended_at"]),
-        "host": row["host"],
-        "person": row["person"],
-    }
+    return activity_item(row) | {"person": row["person"]}
 
 
 def _step(row: Mapping[Any, Any], products: list[JSONDict]) -> JSONDict:  # Any: columns

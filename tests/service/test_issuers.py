@@ -161,6 +161,8 @@ def test_signatures_are_checked(issuer, app_url):
         f"{head}.{body}.",
         f"eyJhbGciOiJub25lIn0.{body}.",
         "a.b.c",
+        f"WyJhbGciXQ.{body}.{signature}",  # a header that is a JSON list
+        f"{head}.W10.{signature}",  # claims that are one
         f"{head}.{body}.{signature}"[:-4] + "AAAA",
     ):
         with pytest.raises(AuthenticationError):
