@@ -120,15 +120,15 @@ def _unverified(token: str) -> tuple[dict[str, Any], dict[str, Any]]:  # Any: JS
     """Return header and claims as they are stated, to find the keys to check them by."""
     try:
         stated = jws.extract_compact(token.encode())
-        claims = json.loads(stated.payload)
-    except (JoseError, ValueError, RecursionError, AttributeError):  # its header may be a list
-        claims = None
-    if not isinstance(claims, dict):
+        parts = [stated.headers(), json.loads(stated.payload)]
+    except (JoseError, ValueError, RecursionError):
+        parts = []
+    if not parts or not all(isinstance(part, dict) for part in parts):
         raise AuthenticationError(
             "the token is neither one of this server (prov_…) nor a signed JSON Web Token: check "
             "PROV_TOKEN or PROV_TOKEN_FILE"
         )
-    return stated.headers(), claims
+    return parts[0], parts[1]
 
 
 def _registry(issuer: Issuer, now: datetime) -> jwt.JWTClaimsRegistry:
