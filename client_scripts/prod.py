@@ -10,6 +10,7 @@ COMMANDS = {
     "add-prov": ("add_prov", "Record provenance documents."),
     "capture": ("capture", "Run a command and record it."),
     "diff": ("diff", "Compare two products or runs."),
+    "export": ("export", "Write a lineage in a format that other tools read."),
     "impact": (
         "impact",
         "Show what a file, package or setting has touched, and plan to repeat it.",

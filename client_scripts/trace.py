@@ -4,11 +4,12 @@ import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Literal
 
 import click
 
 from provmanager.errors import AmbiguousError, NotFoundError, ProvError, UsageError
+from provmanager.model import ExportFormat
 
 from ._cli import Output, ProdCommand, ServerOptions, connect, output_options, server_options
 from ._references import MAX_DIGEST_BYTES, Reference, references
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 Direction = Literal["up", "down", "both"]
 
-EXPORTS = ("prov-json", "prov-n", "prov-xml", "svg")
+EXPORTS = tuple(f.value for f in ExportFormat)
 FORMATS = ("tree", "table", "csv", "json", *EXPORTS)
 
 _MATCHES = {
@@ -55,7 +56,7 @@ Environment: PROV_SERVER_URL, PROV_TOKEN or PROV_TOKEN_FILE, NO_COLOR.
     type=click.Choice(FORMATS),
     default="tree",
     show_default=True,
-    help="How to show it; a table is tab-separated in a pipe.",
+    help="How to show it; a table is tab-separated in a pipe. What prod-export writes goes too.",
 )
 @click.option("-o", "--output", "target", default="-", metavar="FILE", help="Write it to FILE.")
 @click.option(
@@ -93,16 +94,14 @@ def main(
     "?" one that only a product's own metadata claims.
     """
     form = "json" if output.as_json else form
-    if limit is not None and form in EXPORTS:
-        raise UsageError(f"--limit cannot be used with --format {form}; use --depth")
     with connect(server) as client:
         found, reference = find_product(client, product, read_files=not no_digest)
-        output.note(_told(found))
+        output.note(told(found))
         if form in EXPORTS:
-            content = client.export(
-                found["id"], export_format=cast(Any, form), direction=direction, depth=depth
-            )
-            write(target, content)
+            from .export import save_export
+
+            extent = {"direction": direction, "depth": depth, "limit": limit}
+            save_export(client, found["id"], ExportFormat(form), target, **extent)
             return
         lineage = client.lineage(
             found["id"], direction=direction, depth=depth, limit=limit, levels=levels or None
@@ -204,7 +203,8 @@ def _warnings(lineage: "LineageAnswer", found: "Resolved", reference: Reference)
     yield from warnings_of(lineage)
 
 
-def _told(found: "Resolved") -> str:
+def told(found: "Resolved") -> str:
+    """Return what was found, and by what, in one line."""
     from .rendering.text import printable
 
     kind = "product" if found["kind"] == "entity" else "activity"

@@ -9,6 +9,7 @@ from urllib.parse import quote
 
 from provmanager.config import Connection, find_connection
 from provmanager.errors import UnavailableError
+from provmanager.model import ExportFormat
 
 from .bodies import Multipart, Source, pieces, size_bytes
 from .spool import Spool
@@ -20,7 +21,6 @@ from .wire import (
     DescriptionsResult,
     Direction,
     DocumentFormat,
-    ExportFormat,
     Info,
     JSONDict,
     LineageAnswer,
@@ -213,12 +213,16 @@ class ProvClient:
         self,
         ref: str,
         *,
-        export_format: ExportFormat = "prov-json",
+        export_format: ExportFormat | str = ExportFormat.PROV_JSON,
         direction: Direction = "up",
         depth: int | None = None,
+        limit: int | None = None,
     ) -> bytes:
         """Return a lineage as a document of that format."""
-        query = {"ref": ref, "direction": direction, "depth": depth, "format": export_format}
+        query = {
+            "ref": ref, "direction": direction, "depth": depth, "limit": limit,
+            "format": str(export_format),
+        }  # fmt: skip
         return self._transport.send(
             "GET", "/v1/lineage/export", query=query, headers={"Accept": "*/*"}
         ).content

@@ -7,7 +7,6 @@ JSONDict = dict[str, Any]  # Any: free-form JSON
 Direction = Literal["up", "down", "both"]
 Basis = Literal["stated", "inferred", "claimed"]
 DocumentFormat = Literal["prov-json", "prov-n", "prov-xml"]
-ExportFormat = Literal["prov-json", "prov-n", "prov-xml", "svg"]
 RoleName = Literal["reader", "recorder", "curator", "admin"]
 Item = TypeVar("Item")
 

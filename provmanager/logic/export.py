@@ -1,5 +1,7 @@
 """Lineages for others: W3C PROV documents, and a picture."""
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Literal, get_args
 
 from sqlalchemy.orm import Session
@@ -8,6 +10,7 @@ from provmanager.errors import JSONDict, UsageError
 from provmanager.formats.prov_document import document_to_prov, write
 from provmanager.formats.prov_export import lineage_to_prov
 from provmanager.formats.svg import render_svg
+from provmanager.model import ExportFormat
 from provmanager.store import documents as document_store
 from provmanager.store import lineage as store
 
@@ -15,36 +18,69 @@ from .describe import checked_sha256, no_document
 from .summary import summary
 from .trace import Direction, lineage
 
-ExportFormat = Literal["prov-json", "prov-n", "prov-xml", "svg"]
-EXPORT_FORMATS = get_args(ExportFormat)
 DocumentFormat = Literal["prov-json", "prov-n", "prov-xml"]
 DOCUMENT_FORMATS = get_args(DocumentFormat)
-MEDIA_TYPES: dict[str, str] = {
-    "prov-json": "application/json",
-    "prov-n": "text/provenance-notation",
-    "prov-xml": "application/xml",
-    "svg": "image/svg+xml",
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """Which lineage is wanted: that of `ref`, at most `limit` activities of it."""
+
+    ref: str
+    direction: Direction = "up"
+    depth: int | None = None
+    limit: int = 10_000
+
+
+Writer = Callable[[Session, Asked], bytes]
+
+
+def export_lineage(session: Session, asked: Asked, format: ExportFormat) -> bytes:
+    """Return a lineage in `format`.
+
+    Raises
+    ------
+    NotFoundError, AmbiguousError
+        Nothing, or several things, answer to its reference.
+    UsageError
+        The format cannot express something that stands in it.
+    """
+    return WRITERS[format](session, asked)
+
+
+def _prov(format: str) -> Writer:
+    def write_prov(session: Session, asked: Asked) -> bytes:
+        return write(lineage_to_prov(with_agents(session, asked)), format)
+
+    return write_prov
+
+
+def _svg(session: Session, asked: Asked) -> bytes:
+    found = summary(session, asked.ref, direction=asked.direction, depth=asked.depth)
+    return render_svg(found).encode()
+
+
+WRITERS: dict[ExportFormat, Writer] = {
+    ExportFormat.PROV_JSON: _prov("prov-json"),
+    ExportFormat.PROV_N: _prov("prov-n"),
+    ExportFormat.PROV_XML: _prov("prov-xml"),
+    ExportFormat.SVG: _svg,
 }
+"""What writes each format; a test sees that none lacks."""
 
 
-def export_lineage(
-    session: Session,
-    ref: str,
-    *,
-    format: ExportFormat,
-    direction: Direction = "up",
-    depth: int | None = None,
-    limit: int = 10_000,
-) -> bytes:
-    """Return the lineage of `ref` in `format`; agents are in PROV documents."""
-    if format == "svg":
-        found = summary(session, ref, direction=direction, depth=depth)
-        return render_svg(found).encode()
-    found = lineage(session, ref, direction=direction, depth=depth, limit=limit, levels=True)
-    found |= _agents(
-        session, [a["id"] for a in found["activities"]], [e["id"] for e in found["entities"]]
+def with_agents(session: Session, asked: Asked) -> JSONDict:
+    """Return a lineage as ``GET /v1/lineage`` has it, with the activities around, and agents."""
+    found = lineage(
+        session,
+        asked.ref,
+        direction=asked.direction,
+        depth=asked.depth,
+        limit=asked.limit,
+        levels=True,
     )
-    return write(lineage_to_prov(found), format)
+    activities = [a["id"] for a in found["activities"]]
+    return found | _agents(session, activities, [e["id"] for e in found["entities"]])
 
 
 def export_document(session: Session, sha256: str, *, format: DocumentFormat) -> bytes:

@@ -9,6 +9,7 @@ from .descriptions import (
     FlowDescription,
     ParameterDescription,
 )
+from .exports import ExportFormat
 from .records import (
     Activity,
     Agent,
@@ -40,6 +41,7 @@ __all__ = [
     "Entity",
     "EntityDescription",
     "EntityKind",
+    "ExportFormat",
     "FlowDescription",
     "HadMember",
     "InformKind",

@@ -12,7 +12,7 @@ from provmanager.config.settings import Settings
 from provmanager.errors import DocumentTooLargeError, JSONDict, UsageError
 from provmanager.logic import describe, export
 from provmanager.logic.ingest import Outcome, Reading, Source
-from provmanager.model import Principal, Role
+from provmanager.model import ExportFormat, Principal, Role
 
 from .deps import SessionDep, SettingsDep
 from .intake import Intake
@@ -145,5 +145,6 @@ def get_document(
         content, named = describe.document_content(session, sha256)
     else:
         content, named = export.export_document(session, sha256, format=format), str(format)
-    kind = export.MEDIA_TYPES.get(named, "application/octet-stream")
+    known = named in export.DOCUMENT_FORMATS
+    kind = ExportFormat(named).media_type if known else "application/octet-stream"
     return Response(content, media_type=kind, headers={"X-Prov-Format": named})

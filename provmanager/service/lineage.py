@@ -6,7 +6,7 @@ from fastapi import APIRouter, Query, Response
 
 from provmanager.logic import export, references, trace
 from provmanager.logic.summary import summary
-from provmanager.model import Role
+from provmanager.model import ExportFormat, Role
 
 from .deps import SessionDep
 from .security import require
@@ -58,18 +58,17 @@ def get_summary(
 @router.get(
     "/lineage/export",
     response_class=Response,
-    responses={200: {"content": {kind: {} for kind in export.MEDIA_TYPES.values()}}},
+    responses={200: {"content": {format.media_type: {} for format in ExportFormat}}},
 )
 def export_lineage(
     ref: Ref,
     session: SessionDep,
-    format: export.ExportFormat,
+    format: ExportFormat,
     direction: Direction = "up",
     depth: Depth = None,
     limit: Limit = 10_000,
 ) -> Response:
-    """Return a lineage as a W3C PROV document, or its summary as a picture (SVG)."""
-    content = export.export_lineage(
-        session, ref, format=format, direction=direction, depth=depth, limit=limit
-    )
-    return Response(content, media_type=export.MEDIA_TYPES[format])
+    """Return a lineage as a document of a provenance format, or its summary as a picture (SVG)."""
+    asked = export.Asked(ref=ref, direction=direction, depth=depth, limit=limit)
+    content = export.export_lineage(session, asked, format)
+    return Response(content, media_type=format.media_type)

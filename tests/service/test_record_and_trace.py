@@ -6,6 +6,7 @@ import pytest
 
 from provmanager.client import ProvClient
 from provmanager.errors import ActivityCollisionError, AmbiguousError, NotFoundError
+from provmanager.model import ExportFormat
 
 
 @pytest.fixture(scope="module")
@@ -103,8 +104,8 @@ def test_summary_has_one_box_for_repeated_steps(chain: list[dict], client: ProvC
     assert process[0]["statuses"] == {"completed": 2}
 
 
-@pytest.mark.parametrize("format", ["prov-json", "prov-n", "prov-xml", "svg"])
-def test_lineage_is_exported(chain: list[dict], client: ProvClient, format: str) -> None:
+@pytest.mark.parametrize("format", ExportFormat)
+def test_lineage_is_exported(chain: list[dict], client: ProvClient, format: ExportFormat) -> None:
     assert b"ctapipe-merge" in client.export("mu_applied.dl2.h5", export_format=format)
 
 

@@ -11,6 +11,7 @@ import pytest
 from browser import Pages
 
 from provmanager.client import ProvClient
+from provmanager.model import ExportFormat
 
 ROOT = Path(__file__).resolve().parents[2]
 CHAIN = ROOT / "examples" / "chain"
@@ -167,7 +168,7 @@ def test_exports_and_documents_are_files_to_keep(pages: Pages, recorded: ProvCli
     html = pages.html(f"/product/{id_of(recorded, 'mu_applied.dl2.h5')}")
     exports = [a.get("href") for a in html.cssselect(".exports a")]
     documents = [a.get("href") for a in html.cssselect("#documents ~ ul a")]
-    assert len(exports) == 4
+    assert len(exports) == len(ExportFormat)
     for href in [*exports, *documents]:
         response = pages.get(href)
         assert response.status_code == 200

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from provmanager.logic import describe, export, listing, overview, pictures
 from provmanager.logic.overview import View
 from provmanager.logic.summary import Grouping
+from provmanager.model import ExportFormat
 from provmanager.service.deps import SessionDep, SettingsDep
 from provmanager.service.security import READ_PAGE
 
@@ -107,16 +108,14 @@ def show_group(
 def export_record(
     uuid: UUID,
     session: SessionDep,
-    format: export.ExportFormat,
+    format: ExportFormat,
     direction: Direction = "up",
     depth: Depth = None,
 ) -> Response:
-    """Return the lineage of a record as a W3C PROV document or a picture, to keep as a file."""
-    content = export.export_lineage(
-        session, str(uuid), format=format, direction=direction, depth=depth
-    )
-    suffix = {"prov-json": "json", "prov-n": "provn", "prov-xml": "xml", "svg": "svg"}[format]
-    return _file(content, f"lineage-{uuid}.{suffix}", export.MEDIA_TYPES[format])
+    """Return the lineage of a record as a document or a picture, to keep as a file."""
+    asked = export.Asked(ref=str(uuid), direction=direction, depth=depth)
+    content = export.export_lineage(session, asked, format)
+    return _file(content, f"lineage-{uuid}.{format.suffix}", format.media_type)
 
 
 @router.get("/document/{sha256}")

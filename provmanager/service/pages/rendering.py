@@ -19,6 +19,7 @@ from fastapi.routing import APIRoute
 
 from provmanager.errors import AuthenticationError, JSONDict, ProvError
 from provmanager.formats.svg import SIGNS, STYLE, render_svg
+from provmanager.model import ExportFormat
 from provmanager.service.errors import error_response, invalid_request
 
 from . import links
@@ -147,6 +148,7 @@ def _environment() -> jinja2.Environment:
     environment.globals |= {
         "signs": SIGNS,
         "links": links,
+        "export_formats": list(ExportFormat),
         "asset_url": lambda name: f"/assets/{name}?v={_version(name)}",
         "drawing": drawing,
         "fits": fits,

@@ -1,0 +1,109 @@
+"""`prod-export`: a lineage as a document of a provenance format, for other tools and archives."""
+
+import sys
+from typing import TYPE_CHECKING, Any, Literal
+
+import click
+
+from provmanager.errors import UsageError
+from provmanager.model import ExportFormat
+
+from ._cli import ProdCommand, ServerOptions, connect, server_options
+from .trace import find_product, told, write
+
+if TYPE_CHECKING:
+    from provmanager.client import ProvClient
+
+Direction = Literal["up", "down", "both"]
+
+_LIST = "\n".join(f"  {f.value:<12}{f.label} ({f.media_type}), .{f.suffix}" for f in ExportFormat)
+
+_EPILOG = f"""\b
+Formats:
+{_LIST}
+
+\b
+Exit codes: 0 written, 1 failed, 2 wrong use, 3 not found or ambiguous, 4 not allowed,
+75 the server is away, 130 interrupted.
+
+\b
+Environment: PROV_SERVER_URL, PROV_TOKEN or PROV_TOKEN_FILE, NO_COLOR.
+"""
+
+
+@click.command(cls=ProdCommand, epilog=_EPILOG)
+@click.argument("product", metavar="PRODUCT|ACTIVITY")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice([f.value for f in ExportFormat]),
+    required=True,
+    help="The format (see below).",
+)
+@click.option("-o", "--output", "target", default="-", metavar="FILE", help="Write it to FILE.")
+@click.option(
+    "--up", "direction", flag_value="up", default="up", help="What it came from [default]."
+)
+@click.option("--down", "direction", flag_value="down", help="What came of it.")
+@click.option("--both", "direction", flag_value="both", help="Both.")
+@click.option("--depth", type=click.IntRange(min=1), metavar="N", help="Follow N activities only.")
+@click.option(
+    "--limit", type=click.IntRange(min=1), metavar="N", help="Export at most N activities."
+)
+@click.option(
+    "--no-digest", is_flag=True, help="Do not read a local file to find it by its content."
+)
+@click.option("-q", "--quiet", is_flag=True, help="Write nothing but data and errors.")
+@server_options
+@click.version_option(package_name="provmanager", prog_name="prod-export")
+def main(
+    product: str,
+    form: str,
+    target: str,
+    direction: Direction,
+    no_digest: bool,
+    quiet: bool,
+    server: ServerOptions,
+    **extent: int | None,
+) -> None:
+    """Write the lineage of PRODUCT, or of an ACTIVITY, in a format that other tools read.
+
+    \b
+    Examples:
+      prod-export dl2.h5 --format prov-json -o dl2.prov.json
+      prod-export lfn:/vo/prod/run1.dl1.h5 --down --format svg -o impact.svg
+
+    PRODUCT is whatever prod-trace takes: a file that lies here, a URL, an LFN, a digest, a product
+    id, a UUID (also an activity's), or a base name that only one product has.
+    """
+    with connect(server) as client:
+        found, _ = find_product(client, product, read_files=not no_digest)
+        if not quiet:
+            click.echo(told(found), err=True)
+        save_export(client, found["id"], ExportFormat(form), target, direction=direction, **extent)
+
+
+def save_export(
+    client: "ProvClient",
+    ref: str,
+    export_format: ExportFormat,
+    target: str,
+    **asked: Any,  # Any: options of `ProvClient.export`
+) -> None:
+    """Write a lineage to a file, whole or not at all, or to standard output.
+
+    Raises
+    ------
+    UsageError
+        The file cannot be written, or the bytes of an archive would go to a terminal; or a limit
+        was set to the picture, which is of any number of activities.
+    """
+    if asked.get("limit") is not None and export_format is ExportFormat.SVG:
+        raise UsageError(f"--limit cannot be used with --format {export_format}; use --depth")
+    if target == "-" and export_format.is_binary and sys.stdout.isatty():
+        raise UsageError(f"{export_format.label} is no text for a terminal: give it a file with -o")
+    write(target, client.export(ref, export_format=export_format, **asked))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,90 @@
+"""Exports of real lineages: each by every way, and each read by a tool of its format."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from click.testing import CliRunner, Result
+
+from client_scripts import export, trace
+from provmanager.client import ProvClient
+from provmanager.logic.export import WRITERS
+from provmanager.model import ExportFormat
+
+ROOT = Path(__file__).resolve().parents[2]
+PRODUCT = "mu_applied.dl2.h5"
+
+Run = Callable[..., Result]
+
+
+@pytest.fixture(scope="module")
+def chain(client: ProvClient) -> ProvClient:
+    """The example chain, recorded."""
+    for path in sorted((ROOT / "examples" / "chain").iterdir()):
+        client.record(path)
+    return client
+
+
+@pytest.fixture(scope="module")
+def run(
+    app_url: str, token: str, chain: ProvClient, tmp_path_factory: pytest.TempPathFactory
+) -> Run:
+    """Run a command as a person does."""
+    state = str(tmp_path_factory.mktemp("state"))
+    environment = {"PROV_SERVER_URL": app_url, "PROV_TOKEN": token, "PROV_STATE_DIR": state}
+
+    def invoke(command: Any, *arguments: object) -> Result:
+        return CliRunner().invoke(command, [str(a) for a in arguments], env=environment)
+
+    return invoke
+
+
+# --- one registry for all ways
+
+
+def test_every_format_has_a_writer_a_media_type_and_a_suffix():
+    assert set(WRITERS) == set(ExportFormat)
+    for format in ExportFormat:
+        assert "/" in format.media_type
+        assert format.suffix
+        assert not format.suffix.startswith(".")
+
+
+@pytest.mark.parametrize("format", ExportFormat)
+def test_command_client_and_http_give_the_same_bytes(
+    format: ExportFormat, chain: ProvClient, run: Run, tmp_path: Path, app_url: str, token: str
+):
+    by_client = chain.export(PRODUCT, export_format=format)
+    target = tmp_path / "exported"
+    result = run(export.main, PRODUCT, "--format", format.value, "-o", target)
+    assert result.exit_code == 0, result.output
+    assert result.stdout == ""
+    assert target.read_bytes() == by_client
+    assert run(trace.main, PRODUCT, "--format", format.value).stdout_bytes == by_client
+    answer = httpx.get(
+        f"{app_url}/v1/lineage/export",
+        params={"ref": PRODUCT, "format": format.value},
+        headers={"Authorization": f"Bearer {token}"},
+    )
+    assert answer.content == by_client
+    assert answer.headers["content-type"].partition(";")[0] == format.media_type
+
+
+def test_an_activity_is_exported_as_a_product_is(chain: ProvClient, run: Run):
+    activity = chain.lineage(PRODUCT)["activities"][0]
+    result = run(export.main, activity["id"], "--format", "prov-n", "--quiet")
+    assert result.exit_code == 0, result.output
+    assert f"activity(uuid:{activity['id']}" in result.stdout
+    assert result.stderr == ""
+
+
+def test_wrong_use_of_export(chain: ProvClient, run: Run, tmp_path: Path):
+    assert run(export.main, PRODUCT).exit_code == 2
+    assert run(export.main, PRODUCT, "--format", "pdf").exit_code == 2
+    assert run(export.main, PRODUCT, "--format", "svg", "--limit", 3).exit_code == 2
+    assert run(export.main, "nowhere.h5", "--format", "prov-n").exit_code == 3
+    result = run(export.main, PRODUCT, "--format", "prov-n", "-o", tmp_path / "no" / "folder.provn")
+    assert result.exit_code == 2
+    assert "cannot be written" in result.stderr
