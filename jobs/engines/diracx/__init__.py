@@ -2,6 +2,7 @@
 
 =============  ======================================================================
 `jdl`          job descriptions
+`names`        what jobs are called, and which run is whose
 `grid`         DiracX itself: submit, look, kill, sandboxes; its errors made ours
 `package`      what goes to the node: the workflow, its inputs, a script
 `node`         what runs there: records the job, runs the workflow, gathers the records

@@ -22,6 +22,7 @@ from .closing import TIMEOUT_S
 from .grid import Grid, JobState
 from .harvest import bring_home
 from .jdl import GridOptions, JobRequest, make_jdl
+from .names import job_activity_of, job_name
 from .node import RESULT
 from .package import SCRIPT, make_package
 
@@ -73,7 +74,8 @@ class DiracxEngine:
             "max_parallel": request.max_parallel,
             "created_at": now(),
             "sent": _sent(request),
-            "job_activity": str(uuid4()),
+            "job_activity": job_activity_of(run_id),
+            "grid": self._grid.url,
         }
         try:
             jdl = self._prepare(directory, request, info)
@@ -108,7 +110,7 @@ class DiracxEngine:
         )  # fmt: skip
         jdl = make_jdl(
             JobRequest(
-                name=request.name,
+                name=job_name(request.name, info["id"]),
                 executable=SCRIPT,
                 input_sandbox=(self._grid.upload(package),),
                 output_sandbox=("std.out", "std.err", RESULT),

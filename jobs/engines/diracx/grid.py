@@ -1,6 +1,7 @@
 """DiracX through its own client: jobs and sandboxes; its errors made ours."""
 
 import asyncio
+import itertools
 import json
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -33,7 +34,7 @@ _PAGE = 500
 _LOG_IN = "log in with: dirac login VO"
 _COLUMNS = ["JobID", "Status", "MinorStatus", "ApplicationStatus", "Site", "SubmissionTime",
             "StartExecTime", "EndExecTime", "LastUpdateTime", "RescheduleCounter", "Owner",
-            "OwnerGroup", "VO"]  # fmt: skip
+            "OwnerGroup", "VO", "JobName"]  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +42,7 @@ class JobState:
     """What DiracX says of a job."""
 
     job_id: int
+    name: str
     status: str
     minor: str
     application: str
@@ -64,6 +66,11 @@ class JobState:
 
 class Grid:
     """The DiracX that ``DIRACX_URL`` names, as the user of ``DIRACX_CREDENTIALS_PATH``."""
+
+    @property
+    def url(self) -> str:
+        """Address of that DiracX."""
+        return str(_preferences().url).rstrip("/")
 
     def submit(self, jdls: Sequence[str]) -> list[int]:
         """Submit jobs, 20 a call, and return their ids in that order.
@@ -95,6 +102,38 @@ class Grid:
                 rows = api.jobs.search(parameters=_COLUMNS, search=search, page=1, per_page=_PAGE)
                 found |= {int(row["JobID"]): _state(row) for row in rows}
         return found
+
+    def own(self, since: datetime) -> dict[int, JobState]:
+        """Return the states of all jobs of our user's that were submitted since then."""
+        found: dict[int, JobState] = {}
+        with self._client() as api, _translated():
+            me = api.auth.userinfo()
+            search: Any = [
+                {"parameter": "Owner", "operator": "eq", "value": me.preferred_username},
+                {"parameter": "VO", "operator": "eq", "value": me.vo},
+                {"parameter": "SubmissionTime", "operator": "gt",
+                 "value": since.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S")},
+            ]  # fmt: skip
+            order: Any = [{"parameter": "JobID", "direction": "asc"}]
+            for page in itertools.count(1):
+                rows = api.jobs.search(parameters=_COLUMNS, search=search, sort=order, page=page,
+                                       per_page=_PAGE)  # fmt: skip
+                found |= {int(row["JobID"]): _state(row) for row in rows}
+                if len(rows) < _PAGE:
+                    break
+        return found
+
+    def log(self, job_id: int) -> list[str]:
+        """Return a job's log, a line a status: when, who said so, and what."""
+        search: Any = [{"parameter": "JobID", "operator": "eq", "value": str(job_id)}]
+        with self._client() as api, _translated():
+            rows: Any = api.jobs.search(parameters=["LoggingInfo"], search=search)
+        return [
+            f"{one['StatusTime']} {one['Source']}: "
+            f"{one['Status']}, {one['MinorStatus']}, {one['ApplicationStatus']}"
+            for row in rows
+            for one in row["LoggingInfo"]
+        ]
 
     def kill(self, job_ids: Sequence[int]) -> None:
         """Have jobs killed; those that run are told with their next heartbeat."""
@@ -257,6 +296,7 @@ def _error(status: int, detail: str) -> ProvError:
 def _state(row: dict[str, Any]) -> JobState:  # Any: JSON
     return JobState(
         job_id=int(row["JobID"]),
+        name=str(row["JobName"]),
         status=str(row["Status"]),
         minor=str(row["MinorStatus"]),
         application=str(row["ApplicationStatus"]),

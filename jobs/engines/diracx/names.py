@@ -1,0 +1,25 @@
+"""What a job is called, so that its run is known by DiracX alone, on any machine."""
+
+import re
+import uuid
+
+_LONGEST = 128  # DIRAC's column
+_NAME = re.compile(
+    r"(?P<name>.*)\.(?P<run>[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})"
+)
+
+
+def job_name(name: str, run: str) -> str:
+    """Return the JobName of a run's job: the name, as far as there is room, and the id."""
+    return f"{name[: _LONGEST - len(run) - 1]}.{run}"
+
+
+def run_of(job_name: str) -> tuple[str, str] | None:
+    """Return name and id of the run of a job by its JobName; None if it is none of ours."""
+    found = _NAME.fullmatch(job_name)
+    return (found["name"], found["run"]) if found else None
+
+
+def job_activity_of(run: str) -> str:
+    """Return the UUID of the activity that is the job of a run."""
+    return str(uuid.uuid5(uuid.UUID(run), "job"))
