@@ -1,9 +1,12 @@
 """Runs as the record has them and as this machine knows them; names to complete."""
 
+import os
+import signal
 import socket
-from collections.abc import Iterable, Mapping
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import replace
+from types import FrameType
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
@@ -17,13 +20,18 @@ from provmanager.errors import (
     UnavailableError,
 )
 
+from ._cli import ServerOptions
+
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
-    from jobs.engines import Product, RunState, RunStatus, StepState, StepStatus
+    from jobs.engines import Engine, Product, RunState, RunStatus, StepState, StepStatus
     from provmanager.client import ProvClient, RunMessage, RunProduct, RunStep
 
 ENGINES = ("local", "diracx")
+
+STILL_RUNNING = 8
+"""Exit code of what has not ended yet."""
 
 Rows = list[dict[str, Any]]  # Any: JSON
 
@@ -193,6 +201,36 @@ def _path(location: str | None) -> str:
     parts = urlsplit(location or "")
     is_here = (parts.hostname or "") in ("", socket.gethostname().lower())
     return unquote(parts.path) if parts.scheme == "file" and is_here else location or ""
+
+
+def server_environ(server: ServerOptions) -> dict[str, str]:
+    """Return what tells the process of the run where its server is."""
+    found = {}
+    if server.url:
+        found["PROV_SERVER_URL"] = server.url
+    if server.token_file:
+        found["PROV_TOKEN_FILE"] = os.path.abspath(server.token_file)
+        found["PROV_TOKEN"] = ""
+    return found
+
+
+@contextmanager
+def interruptible(runner: "Engine", run_id: str) -> Iterator[list[int]]:
+    """End the run where we are asked to end; a second time, leave it to itself."""
+    caught: list[int] = []
+
+    def cancel(number: int, frame: FrameType | None) -> None:
+        if caught:
+            raise KeyboardInterrupt
+        caught.append(number)
+        runner.cancel(run_id)
+
+    before = {n: signal.signal(n, cancel) for n in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield caught
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def complete_pipeline(

@@ -184,7 +184,7 @@ def _plan(
 def _write(plan: "Plan", path: Path) -> None:
     from jobs.rerun import make_document
 
-    path.write_text(json.dumps(make_document(plan), indent=2) + "\n")
+    path.write_text(json.dumps(make_document(plan, once=True), indent=2) + "\n")
 
 
 def _show(affected: Affected, with_products: bool, output: Output) -> None:

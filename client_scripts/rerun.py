@@ -21,9 +21,10 @@ from ._cli import (
     output_options,
     server_options,
 )
+from ._runs import ENGINES, interruptible, server_environ
 
 if TYPE_CHECKING:
-    from jobs.engines import RunStatus
+    from jobs.engines import Engine, RunStatus
     from jobs.rerun import Comparison, Plan, Step
 
 _EPILOG = """\b
@@ -49,6 +50,9 @@ _MARKS = {
     "--from-roots", is_flag=True, help="Make every input again too that a recorded run made."
 )
 @click.option(
+    "--engine", type=click.Choice(ENGINES), default="local", show_default=True, help="Where to run."
+)
+@click.option(
     "--write",
     "folder",
     type=click.Path(file_okay=False, path_type=Path),
@@ -72,6 +76,7 @@ def main(
     product: str,
     dry_run: bool,
     from_roots: bool,
+    engine: str,
     folder: Path | None,
     run_dir: Path | None,
     rtol: float,
@@ -86,6 +91,7 @@ def main(
     Examples:
       prod-rerun QT90_ECL_sb26112101.fits
       prod-rerun dl2.h5 --from-roots --dry-run
+      prod-rerun dl2.h5 --engine diracx
       prod-rerun dl2.h5 --write again/       a CWL document and a script, to run elsewhere
 
     The command lines are those of the record, on its inputs where these are still here with the
@@ -95,7 +101,8 @@ def main(
     The products are compared by their bytes, else by their values (FITS, HDF5, ECSV, JSON), where
     keywords that differ in every run, such as DATE and the activity's id, do not count.
     """
-    from jobs.rerun import make_plan, software_changes
+    from jobs.engines import make_engine
+    from jobs.rerun import compare_results, make_plan, on_nodes, software_changes
     from provmanager.client.verification import local_path
 
     from .trace import find_product
@@ -110,6 +117,9 @@ def main(
         plan.changed += software_changes(
             (step, client.activity(step.activity)["environment"]) for step in plan.steps
         )
+    runner = make_engine(engine)
+    if runner.name == "diracx":
+        plan = on_nodes(plan)
     _announce(plan, output)
     if folder is not None and not plan.missing:
         _write(plan, folder)
@@ -120,7 +130,8 @@ def main(
         click.get_current_context().exit(5 if plan.missing else 0)
     if plan.missing:
         raise DifferenceError(f"{found['name']} cannot be made again: {'; '.join(plan.missing)}")
-    run, compared = _run(plan, run_dir, rtol, atol, output)
+    run = _run(plan, runner, run_dir, server, output)
+    compared = compare_results(plan, runner.results(run.id), rtol=rtol, atol=atol)
     _tell(plan, run, compared, output)
 
 
@@ -135,44 +146,33 @@ def _announce(plan: "Plan", output: Output) -> None:
 
 
 def _run(
-    plan: "Plan", run_dir: Path | None, rtol: float, atol: float, output: Output
-) -> "tuple[RunStatus, dict[str, Comparison]]":
-    """Run the plan on this machine; return how it went, and by entity how its products compare."""
-    from jobs.engines import RunRequest, make_engine
-    from jobs.rerun import compare_files, make_document, output_names
-    from jobs.workflows import load_workflow
+    plan: "Plan", runner: "Engine", run_dir: Path | None, server: ServerOptions, output: Output
+) -> "RunStatus":
+    """Run the plan to its end, however that is."""
+    from jobs.engines import RunRequest
+    from jobs.rerun import make_document
+    from jobs.workflows import load_workflow, make_inputs
 
     from .rendering.runs import follow
 
-    document = make_document(plan)
     with tempfile.TemporaryDirectory(prefix="prod-rerun-") as name:
         path = Path(name) / "rerun.cwl"
-        path.write_text(json.dumps(document, indent=2))
+        path.write_text(json.dumps(make_document(plan), indent=2))
         workflow = load_workflow(str(path))
-        engine = make_engine("local")
-        run_id = engine.submit(
+        run_id = runner.submit(
             RunRequest(
                 workflow=workflow.location,
                 name="rerun",
-                inputs={},
+                inputs=make_inputs(workflow),
                 steps=tuple(step.name for step in workflow.steps),
                 command=("prod-rerun", *sys.argv[1:]),
                 run_dir=run_dir,
+                environ=server_environ(server),
             )
         )
         output.note(f"run {run_id}")
-        run = follow(lambda: engine.status(run_id), is_quiet=output.is_quiet)
-    made = engine.results(run_id).outputs
-    former = {o.entity: o for step in plan.steps for o in step.outputs}
-    compared = {}
-    for port, entity in output_names(plan).items():
-        value = made.get(port)
-        if value:
-            now = Path(value["location"].removeprefix("file://"))
-            compared[entity] = compare_files(
-                former[entity].former, now, sha256=former[entity].sha256, rtol=rtol, atol=atol
-            )
-    return run, compared
+        with interruptible(runner, run_id):
+            return follow(lambda: runner.status(run_id), is_quiet=output.is_quiet)
 
 
 def _tell(

@@ -5,7 +5,7 @@ from dataclasses import asdict
 import click
 
 from ._cli import Output, ProdCommand, ServerOptions, connect, output_options, server_options
-from ._runs import complete_run, find_run, list_runs
+from ._runs import STILL_RUNNING, complete_run, find_run, list_runs
 
 _EPILOG = """\b
 Exit codes: 0 completed (or a list), 1 failed, 3 no such run, 6 some steps failed, 8 still running,
@@ -15,7 +15,6 @@ Exit codes: 0 completed (or a list), 1 failed, 3 no such run, 6 some steps faile
 Environment: PROV_STATE_DIR, PROV_SERVER_URL, PROV_TOKEN or PROV_TOKEN_FILE, NO_COLOR.
 """
 
-STILL_RUNNING = 8
 _TIMEOUT_S = 20.0
 
 

@@ -1,13 +1,9 @@
 """`prod-submit`: run a pipeline, or any CWL workflow, and record it."""
 
 import os
-import signal
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING
 
 import click
@@ -15,7 +11,14 @@ import click
 from provmanager.errors import JSONDict, UsageError
 
 from ._cli import Output, ProdCommand, ServerOptions, output_options, server_options
-from ._runs import ENGINES, complete_pipeline, complete_run
+from ._once import resumed
+from ._runs import (
+    ENGINES,
+    complete_pipeline,
+    complete_run,
+    interruptible,
+    server_environ,
+)
 
 if TYPE_CHECKING:
     from jobs.engines import Engine, RunRequest, RunStatus
@@ -50,6 +53,7 @@ NO_COLOR.
     shell_complete=complete_run,
     help="Run again only what a former run lacks: its workflow and inputs, if none are named.",
 )
+@click.option("--again", "is_again", is_flag=True, help="Run a plan that was run before once more.")
 @click.option("-n", "--dry-run", is_flag=True, help="Check, and show what would run.")
 @click.option(
     "--run-dir",
@@ -77,6 +81,7 @@ def main(
     settings: tuple[str, ...],
     engine: str,
     resume: str | None,
+    is_again: bool,
     dry_run: bool,
     run_dir: Path | None,
     max_parallel: int | None,
@@ -95,6 +100,9 @@ def main(
 
     The run goes on if this command is killed: look after it with prod-status. Ctrl-C ends it. The
     paths of its products go to standard output.
+
+    A plan of prod-impact is run once, on whichever engine: submitted again, it runs nothing if a
+    former run of it was completed, and what is missing if one failed.
     """
     from jobs.engines import make_engine
 
@@ -102,13 +110,15 @@ def main(
     request = _request(runner, pipeline, config, settings, resume, dry_run, output)
     if request is None:
         return
+    if resume is None and not is_again:
+        resume = resumed(request, runner, server, output)
     request = replace(
         request,
         command=_command(),
         run_dir=run_dir,
         max_parallel=max_parallel or request.max_parallel,
         resume=resume,
-        environ=_environ(server),
+        environ=server_environ(server),
     )
     run_id = runner.submit(request)
     if not is_followed:
@@ -117,7 +127,7 @@ def main(
     output.note(f"run {run_id}")
     from .rendering.runs import follow
 
-    with _interruptible(runner, run_id) as caught:
+    with interruptible(runner, run_id) as caught:
         run = follow(lambda: runner.status(run_id), is_quiet=output.is_quiet)
     _tell(runner, run, output)
     click.get_current_context().exit(128 + caught[0] if caught else (run.exit_code or 0))
@@ -167,17 +177,6 @@ def _command() -> tuple[str, ...]:
     return ("prod-submit", *sys.argv[2 if is_group else 1 :])
 
 
-def _environ(server: ServerOptions) -> dict[str, str]:
-    """Return what tells the process of the run where its server is."""
-    found = {}
-    if server.url:
-        found["PROV_SERVER_URL"] = server.url
-    if server.token_file:
-        found["PROV_TOKEN_FILE"] = os.path.abspath(server.token_file)
-        found["PROV_TOKEN"] = ""
-    return found
-
-
 def _show(workflow: "Workflow", inputs: JSONDict, output: Output) -> None:
     ports = {"inputs": workflow.inputs, "outputs": workflow.outputs}
     if output.as_json:
@@ -201,25 +200,6 @@ def _show(workflow: "Workflow", inputs: JSONDict, output: Output) -> None:
         for port in several:
             value = f" = {inputs[port.name]}" if kind == "inputs" and port.name in inputs else ""
             output.data(f"  {kind.removesuffix('s')} {port.name}: {port.shown_type}{value}")
-
-
-@contextmanager
-def _interruptible(runner: "Engine", run_id: str) -> Iterator[list[int]]:
-    """End the run where we are asked to end; a second time, leave it to itself."""
-    caught: list[int] = []
-
-    def cancel(number: int, frame: FrameType | None) -> None:
-        if caught:
-            raise KeyboardInterrupt
-        caught.append(number)
-        runner.cancel(run_id)
-
-    before = {n: signal.signal(n, cancel) for n in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield caught
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def _tell(runner: "Engine", run: "RunStatus", output: Output) -> None:

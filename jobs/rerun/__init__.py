@@ -3,6 +3,7 @@
 from .comparison import Comparison, compare_files
 from .document import make_document, output_names
 from .plan import Input, Output, Piece, Plan, Step, make_plan, make_repeat_plan
+from .results import compare_results, on_nodes
 from .software import software_changes
 
 __all__ = [
@@ -13,9 +14,11 @@ __all__ = [
     "Plan",
     "Step",
     "compare_files",
+    "compare_results",
     "make_document",
     "make_plan",
     "make_repeat_plan",
+    "on_nodes",
     "output_names",
     "software_changes",
 ]

@@ -4,13 +4,18 @@ import re
 from pathlib import PurePosixPath
 from typing import Any
 
+from jobs.workflows import PLAN_ID
 from provmanager.errors import JSONDict
+from provmanager.ids import digest_of
 
 from .plan import Input, Piece, Plan, Step
 
 
-def make_document(plan: Plan) -> JSONDict:
-    """Return the CWL v1.2 workflow that repeats `plan`, with its input files as defaults."""
+def make_document(plan: Plan, *, once: bool = False) -> JSONDict:
+    """Return the CWL v1.2 workflow that repeats `plan`, with its input files as defaults.
+
+    With `once`, it says which plan it is in its input `PLAN_ID`, which every run of it records.
+    """
     names = {step.activity: f"{_slug(step.name)}_{n}" for n, step in enumerate(plan.steps, 1)}
     sources = {
         output.entity: f"{names[step.activity]}/{_port('out', n)}"
@@ -21,11 +26,13 @@ def make_document(plan: Plan) -> JSONDict:
     for step in plan.steps:
         files |= {i.entity: i for i in step.inputs if i.path is not None}
     ports = {entity: _port("file", n) for n, entity in enumerate(files)}
+    said = {PLAN_ID: {"type": "string", "default": plan_id(plan)}} if once else {}
     return {
         "cwlVersion": "v1.2",
         "class": "Workflow",
-        "label": f"repeats what made {plan.product}",
-        "inputs": {
+        "label": f"repeats what made {plan.product}" if plan.product else "repeats affected runs",
+        "inputs": said
+        | {
             ports[entity]: {"type": "File", "default": _file(given)}
             for entity, given in files.items()
         },
@@ -49,6 +56,13 @@ def make_document(plan: Plan) -> JSONDict:
             for step in plan.steps
         },
     }
+
+
+def plan_id(plan: Plan) -> str:
+    """Return the digest of what is repeated: the recorded runs, and the bytes that they read."""
+    read = {i.entity: i.sha256 for step in plan.steps for i in step.inputs if i.path is not None}
+    repeats = sorted(step.activity for step in plan.steps)
+    return f"sha256:{digest_of({'repeats': repeats, 'reads': read})}"
 
 
 def output_names(plan: Plan) -> dict[str, str]:
@@ -107,7 +121,8 @@ def _folders(paths: list[str]) -> list[JSONDict]:
 
 def _file(given: Input) -> JSONDict:
     assert given.path is not None
-    return {"class": "File", "location": given.path.absolute().as_uri(), "basename": given.name}
+    place = {"class": "File", "location": given.path.absolute().as_uri(), "basename": given.name}
+    return place | ({"sha256": given.sha256} if given.sha256 else {})
 
 
 def _text(piece: Piece, inputs: dict[str, str]) -> str:

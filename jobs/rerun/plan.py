@@ -51,6 +51,7 @@ class Input:
     entity: str
     name: str
     sha256: str | None
+    """Of what is to be read: of the recorded bytes, or of the file that replaces them."""
     path: Path | None
     """Where it lies on this machine; None where another step makes it again."""
     places: tuple[str, ...]
@@ -162,14 +163,15 @@ class _Planner:
     def _input(self, used: Mapping[str, Any]) -> Input:  # Any: JSON
         entity = self.entity(used["entity"])
         name, recorded = entity["name"] or used["entity"], recorded_sha256(entity)
-        places = tuple(_path(at) for at in entity["locations"])
+        places = tuple(path_at(at) for at in entity["locations"])
 
-        def found(path: Path | None) -> Input:
-            return Input(used["entity"], name, recorded, path, places)
+        def found(path: Path | None, sha256: str | None = recorded) -> Input:
+            return Input(used["entity"], name, sha256, path, places)
 
         paths = [p for at in entity["locations"] if (p := self.local_path(at)) is not None]
-        if used["entity"] in self.replaced:
-            return found(self.replaced[used["entity"]])
+        better = self.replaced.get(used["entity"])
+        if better is not None:
+            return found(better, self.sha256(better))
         there = [p for p in paths if p.is_file()]
         good = next((p for p in there if recorded and self.sha256(p) == recorded), None)
         if (good is None or self.from_roots) and self.make(used["entity"]):
@@ -179,7 +181,7 @@ class _Planner:
         if there and recorded is None:
             text = f"{there[0]}: the record has no digest of this input, so it may have changed"
             self.plan.changed.append(text)
-            return found(there[0])
+            return found(there[0], self.sha256(there[0]))
         where = ", ".join(map(str, there or paths)) or ", ".join(entity["locations"])
         if there:
             now = self.sha256(there[0])
@@ -274,7 +276,7 @@ def _step(
     outputs: list[Output] = []
     written: dict[str, str] = {}
     for item, locations in generated:
-        paths = [_path(at) for at in locations]
+        paths = [path_at(at) for at in locations]
         path, relative = _target(paths, directory, arguments)
         written |= dict.fromkeys(paths, relative)
         there = [p for at in locations if (p := local_path(at)) is not None and p.is_file()]
@@ -312,7 +314,7 @@ def _streams(activity: JSONDict, places: "_Places") -> dict[str, str]:
     for kind, role in (("used", "stdin"), ("generated", "stdout")):
         for item in activity[kind]:
             if item["role"] == role and item.get("location"):
-                said[role] = _path(item["location"])
+                said[role] = path_at(item["location"])
     pieces = {name: places.file(str(value)) for name, value in said.items()}
     return {name: piece.value for name, piece in pieces.items() if piece is not None}
 
@@ -365,7 +367,7 @@ class _Places:
 
     def file(self, text: str) -> Piece | None:
         """Return the file that `text` is the place of, if it is one of this run."""
-        value = posixpath.normpath(_path(text)) if text else ""
+        value = posixpath.normpath(path_at(text)) if text else ""
         if not value or value == ".":
             return None
         if value.startswith("/") or self.directory is not None:
@@ -417,7 +419,7 @@ def _program(
     return (found,), arguments[1:], []
 
 
-def _path(location: str) -> str:
+def path_at(location: str) -> str:
     """Return the path of a location, whatever its host."""
     parts = urlsplit(location)
     return unquote(parts.path) if parts.scheme == "file" else location

@@ -4,9 +4,10 @@ Importing this loads cwltool, which takes about half a second: not at the top of
 """
 
 from .document import Port, Step, Workflow, load_workflow, pack_workflow, write_packed
-from .inputs import make_inputs
+from .inputs import PLAN_ID, make_inputs
 
 __all__ = [
+    "PLAN_ID",
     "Port",
     "Step",
     "Workflow",

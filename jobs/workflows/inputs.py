@@ -15,9 +15,13 @@ from ruamel.yaml.error import YAMLError
 from schema_salad.exceptions import ValidationException
 from schema_salad.validate import validate_ex
 
-from provmanager.errors import JSONDict, NotFoundError, UsageError
+from provmanager.errors import DifferenceError, JSONDict, NotFoundError, UsageError
+from provmanager.ids import file_sha256
 
 from .document import Port, Workflow
+
+PLAN_ID = "prov_plan"
+"""Input of a workflow that is to be run once: what it does, as a digest; each run records it."""
 
 _WHOLE = frozenset({"int", "long"})
 _REAL = frozenset({"float", "double"})
@@ -51,6 +55,8 @@ def make_inputs(
         A file that is named is not there.
     UsageError
         An input is unknown, missing, or of another type; the message names it and the expected.
+    DifferenceError
+        A file whose digest is said (``sha256`` beside ``location``) has other bytes now.
     """
     inputs: JSONDict = dict(before or {})
     for path in (workflow.defaults if before is None else None, config):
@@ -59,10 +65,19 @@ def make_inputs(
             _check_names(workflow, found, str(path))
             inputs |= _located(found, path.absolute().parent)
     inputs |= _set(workflow, settings)
+    for port in workflow.inputs:  # named here, they are recorded, and travel to where it runs
+        if port.name not in inputs and (port.name == PLAN_ID or _is_place(port.default)):
+            inputs[port.name] = port.default
     _check_missing(workflow, inputs)
     _check_types(workflow, inputs)
     _check_places(inputs, "")
     return inputs
+
+
+def _is_place(value: Any) -> bool:  # Any: JSON
+    if isinstance(value, list):
+        return bool(value) and all(_is_place(item) for item in value)
+    return isinstance(value, dict) and value.get("class") in _PLACES
 
 
 def _read(path: Path) -> JSONDict:
@@ -241,6 +256,12 @@ def _check_places(value: Any, pointer: str) -> None:  # Any: JSON
     is_there = path.is_file() if value["class"] == "File" else path.is_dir()
     if not is_there:
         raise NotFoundError(f"input {pointer}: there is no {value['class']} {path}")
+    wanted = value.get("sha256")
+    if wanted and (found := file_sha256(path)) != wanted:
+        raise DifferenceError(
+            f"input {pointer}: {path} has the SHA-256 {found}, expected was {wanted}: put back the "
+            "file that was meant, or name another input"
+        )
 
 
 def _kind(value: object) -> str:
