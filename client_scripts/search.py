@@ -159,7 +159,7 @@ def _product_columns() -> "list[Column]":
         Column("GENERATED", lambda r: instant(r["generated_at"]), lambda r: r["generated_at"]),
         Column("BY", lambda r: r["activity_name"]),
         status_column("activity_status"),
-        Column("WHERE", lambda r: r["location"]),
+        Column("WHERE OR VALUE", lambda r: r["value"] if r["kind"] == "value" else r["location"]),
         Column("ID", lambda r: r["id"]),
     ]
 

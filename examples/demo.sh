@@ -38,9 +38,11 @@ if [ "$(id -u)" = 0 ] && is_closed "$demo"; then
     # PostgreSQL does not run as root, and the account that runs it cannot enter this folder.
     PROV_STATE_DIR=/var/lib/provmanager-demo
 fi
-export PROV_STATE_DIR
+PROV_PICTURE_ROOT=$demo # the pages show the quick-look pictures that lie there
+export PROV_STATE_DIR PROV_PICTURE_ROOT
 cat >"$demo/env" <<END
 export PROV_STATE_DIR='$PROV_STATE_DIR'
+export PROV_PICTURE_ROOT='$PROV_PICTURE_ROOT'
 export PATH='${PATH%%:*}':\$PATH
 END
 

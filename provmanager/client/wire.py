@@ -268,6 +268,8 @@ class ProductItem(TypedDict):
 
     id: str
     name: str | None
+    kind: str
+    value: str | None
     location: str | None
     digest: str | None
     generated_by: str | None

@@ -77,6 +77,8 @@ def find_products(
         {
             "id": str(row["entity_uuid"]),
             "name": row["name"],
+            "kind": row["kind"],
+            "value": row["value"],
             "location": row["location"],
             "digest": f"sha256:{row['sha256']}" if row["sha256"] else None,
             "generated_by": str(row["activity_uuid"]) if row["activity_uuid"] else None,

@@ -276,6 +276,9 @@ class ProductItem(Wire):
 
     id: str
     name: str | None
+    kind: str
+    value: str | None
+    """What a ValueEntity holds."""
     location: str | None
     digest: str | None
     generated_by: str | None

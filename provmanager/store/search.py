@@ -175,11 +175,11 @@ def search_products(
     total = session.execute(text(f"SELECT count(*) {source}"), where.given).scalar_one()
     rows = session.execute(
         text(
-            "SELECT e.entity_uuid, coalesce(e.name, e.base_name) AS name, "
+            "SELECT e.entity_uuid, coalesce(e.name, e.base_name) AS name, e.kind, e.value, "
             "d.uri || e.base_name AS location, encode(e.sha256, 'hex') AS sha256, "
             "a.activity_uuid, a.name AS activity_name, "
             "a.status AS activity_status, coalesce(e.generated_at, a.ended_at) AS generated_at "
-            f"{source} ORDER BY 8 DESC NULLS LAST, e.entity_uuid LIMIT :limit OFFSET :offset"
+            f"{source} ORDER BY 10 DESC NULLS LAST, e.entity_uuid LIMIT :limit OFFSET :offset"
         ),
         {**where.given, "limit": limit, "offset": offset},
     )

@@ -13,6 +13,7 @@ from pathlib import Path
 from types import ModuleType
 from xml.etree import ElementTree
 
+import httpx
 import pytest
 
 from analysis.eclgrm.cards import card_names
@@ -35,6 +36,13 @@ class Demo:
     said: tuple[str, str]
     held: tuple[dict, dict]
     environment: dict[str, str]
+
+    def get(self, path: str) -> httpx.Response:
+        """Return a page of its server."""
+        said = json.loads((Path(self.environment["PROV_STATE_DIR"]) / "server.json").read_text())
+        token = Path(said["token_file"]).read_text().strip()
+        headers = {"Authorization": f"Bearer {token}"}
+        return httpx.get(said["url"] + path, headers=headers).raise_for_status()
 
 
 def environment_of(folder: Path) -> dict[str, str]:
@@ -148,6 +156,27 @@ def test_the_pipeline_leaves_every_product_and_runs_once(demo: Demo):
     assert len(list(products.glob("*.png"))) == 6
     assert "prod-submit eclgrm" in demo.said[0]
     assert "prod-submit eclgrm" not in demo.said[1]
+
+
+def test_what_was_measured_and_its_picture_can_be_seen(demo: Demo):
+    def answer(*command: str) -> str:
+        return subprocess.run(
+            command, env=demo.environment, capture_output=True, text=True, check=True
+        ).stdout
+
+    found = answer("prod-search", "--name", "T90 *", "--activity", "eclgrm-qtemp", "--json")
+    (ecl, grm) = (json.loads(line) for line in found.splitlines())
+    assert {ecl["kind"], grm["kind"]} == {"value"}
+    assert all(1 < float(item["value"]) < 100 for item in (ecl, grm))
+    assert ecl["value"] in answer("prod-search", "--name", "T90 *")
+
+    uuid = json.loads(answer("prod-trace", DURATION, "--json"))["focus"]["id"]
+    page = demo.get(f"/product/{uuid}.json").json()
+    assert [(p["name"], p["is_shown"]) for p in page["pictures"]] == [
+        ("QLC_ECL_sb26112101.png", True)
+    ]
+    picture = demo.get(f"/picture/{page['pictures'][0]['id']}")
+    assert picture.headers["content-type"] == "image/png"
 
 
 def test_the_picture_is_there_and_names_the_tools(demo: Demo):
