@@ -1,6 +1,6 @@
 """What every engine can do, and what it says of a run; no engine is imported here."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Protocol
@@ -54,11 +54,20 @@ class RunRequest:
 
 @dataclass(frozen=True, kw_only=True)
 class Product:
-    """A file that a run or step made."""
+    """A file that a run or step made.
+
+    Attributes
+    ----------
+    path : str
+        Where it lies here; of one that lies in a storage only, its LFN.
+    lfn : str, optional
+        Its logical file name, ``LFN:/vo/…``, where it was stored.
+    """
 
     name: str
     path: str
     role: str | None = None
+    lfn: str | None = None
     sha256: str | None = None
     size_bytes: int | None = None
 
@@ -123,6 +132,16 @@ class Engine(Protocol):
         ------
         UsageError
             It cannot be started as asked.
+        """
+        ...
+
+    def submit_all(self, requests: Sequence[RunRequest]) -> list[str]:
+        """Start several runs, as few calls as the engine needs; return their ids in that order.
+
+        Raises
+        ------
+        ProvError
+            As of `submit`; ``details["runs"]`` has the ids of those that were started before.
         """
         ...
 

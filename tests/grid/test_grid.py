@@ -79,7 +79,7 @@ def test_the_misleading_error_of_a_job_type_is_explained(grid):
 
 def test_a_sandbox_comes_back_as_it_went(grid, user, tmp_path):
     (tmp_path / "data").write_bytes(b"\0\1\2" * 1000)
-    name = grid.upload([tmp_path / "data"])
+    (name,) = grid.upload([[tmp_path / "data"]])
     (job_id,) = grid.submit([jdl(input_sandbox=(name,), output_sandbox=("data",))])
     user.wait(job_id)
     (tmp_path / "back").mkdir()

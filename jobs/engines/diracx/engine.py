@@ -5,19 +5,20 @@ import os
 import shutil
 import sys
 import time
+from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
-from typing import Any
 from uuid import uuid4
 
 from provmanager.client import ProvClient
 from provmanager.config import find_connection, state_dir
-from provmanager.errors import NotFoundError, ProvError, UsageError
+from provmanager.errors import JSONDict, NotFoundError, ProvError, UsageError
 
 from ..interface import Results, RunRequest, RunStatus, StepState, StepStatus
 from ..local import LocalEngine
-from ..local.directory import RunDirectory, now, write_json
+from ..local.directory import RunDirectory, run_info, write_json
 from .closing import TIMEOUT_S
 from .grid import Grid, JobState
 from .harvest import bring_home
@@ -38,6 +39,15 @@ _STATES: dict[str, StepState] = {
 }  # fmt: skip
 
 
+@dataclass
+class _Draft:
+    """A run that is about to be submitted."""
+
+    directory: RunDirectory
+    info: JSONDict
+    package: list[Path] = field(default_factory=list)
+
+
 class DiracxEngine:
     """Runs workflows as jobs of DiracX: of ``DIRACX_URL``, as the user who logged in there.
 
@@ -53,72 +63,89 @@ class DiracxEngine:
 
     def __init__(self, folder: Path | None = None, options: GridOptions | None = None) -> None:
         self.folder = folder if folder is not None else state_dir() / "grid-runs"
-        self._options = options
+        self._given = options
         self._grid = Grid()
         self._looked: dict[int, tuple[float, RunStatus]] = {}
         self._kept = LocalEngine(self.folder)  # directories of runs are kept alike
 
     def submit(self, request: RunRequest) -> str:
         """Submit a run as a job, and return its id, the UUID of its activity."""
+        return self.submit_all([request])[0]
+
+    def submit_all(self, requests: Sequence[RunRequest]) -> list[str]:
+        """Submit runs as jobs, 20 a call of DiracX, and return their ids."""
+        drafts: list[_Draft] = []
+        try:
+            for request in requests:
+                drafts.append(self._draft(request))
+                self._pack(drafts[-1], request)
+            sandboxes = self._grid.upload([draft.package for draft in drafts])
+            jdls = [self._jdl(*pair) for pair in zip(drafts, sandboxes, strict=True)]
+        except ProvError:  # nothing of it is on the grid: nothing stays here either
+            self._remove(drafts)
+            raise
+        for draft, jdl in zip(drafts, jdls, strict=True):
+            shutil.rmtree(draft.directory.path / _PACKAGE)  # it lies in the sandbox now
+            (draft.directory.path / "job.jdl").write_text(jdl)
+            write_json(draft.directory.run_file, draft.info)  # before: a job that nobody knows
+        try:
+            self._keep_numbers(drafts, self._grid.submit(jdls))
+        except ProvError as error:
+            job_ids = error.details.get("submitted", [])
+            self._keep_numbers(drafts, job_ids)
+            error.details["runs"] = [draft.info["id"] for draft in drafts[: len(job_ids)]]
+            if isinstance(error, UsageError):  # refused: it is certain that there is no job
+                self._remove(drafts[len(job_ids) :])
+            raise
+        return [draft.info["id"] for draft in drafts]
+
+    def _draft(self, request: RunRequest) -> "_Draft":
+        """Make the directory of a run that is to be submitted."""
         if request.resume:
             raise UsageError("a run on the grid cannot be resumed yet: submit it anew")
         run_id = str(uuid4())
-        directory = self._kept.make_directory(run_id, request)
-        info: dict[str, Any] = {  # Any: JSON
-            "id": run_id,
-            "name": request.name,
-            "engine": self.name,
-            "workflow": request.workflow,
-            "steps": list(request.steps),
-            "command": list(request.command),
-            "max_parallel": request.max_parallel,
-            "created_at": now(),
+        info = run_info(run_id, self.name, request)
+        info |= {
             "sent": _sent(request),
             "job_activity": job_activity_of(run_id),
             "grid": self._grid.url,
         }
-        try:
-            jdl = self._prepare(directory, request, info)
-        except ProvError:  # nothing of it is on the grid: nothing stays here either
-            shutil.rmtree(directory.path)
-            (self.folder / run_id).unlink(missing_ok=True)  # where the run has a folder elsewhere
-            raise
-        (directory.path / "job.jdl").write_text(jdl)
-        write_json(directory.run_file, info)  # before: a job that nobody knows would be worse
-        (job_id,) = self._grid.submit([jdl])
-        write_json(directory.run_file, info | {"grid_job": job_id})
-        return run_id
+        return _Draft(self._kept.make_directory(run_id, request), info)
 
-    def _prepare(
-        self,
-        directory: RunDirectory,
-        request: RunRequest,
-        info: dict[str, Any],  # Any: JSON
-    ) -> str:
-        """Upload what the job needs, and return its JDL."""
-        options = self._options or _options()
-        write_json(directory.inputs_file, request.inputs)
+    def _pack(self, draft: "_Draft", request: RunRequest) -> None:
+        """Write what the job needs on its node."""
+        info = draft.info
+        write_json(draft.directory.inputs_file, request.inputs)
         job = {
             **{name: info[name] for name in _TOLD},
             "submitted_at": info["created_at"],
             "server": {**os.environ, **request.environ}.get("PROV_SERVER_URL") or None,
             "agent": os.environ.get("PROV_AGENT") or None,
         }
-        package = make_package(
-            directory.path / _PACKAGE, request.workflow, request.inputs, job,
-            python=options.python or sys.executable,
+        draft.package = make_package(
+            draft.directory.path / _PACKAGE, request.workflow, request.inputs, job,
+            python=self._options.python or sys.executable,
         )  # fmt: skip
-        jdl = make_jdl(
+
+    def _jdl(self, draft: "_Draft", sandbox: str) -> str:
+        return make_jdl(
             JobRequest(
-                name=job_name(request.name, info["id"]),
+                name=job_name(draft.info["name"], draft.info["id"]),
                 executable=SCRIPT,
-                input_sandbox=(self._grid.upload(package),),
+                input_sandbox=(sandbox,),
                 output_sandbox=("std.out", "std.err", RESULT),
-                options=options,
+                options=self._options,
             )
         )
-        shutil.rmtree(directory.path / _PACKAGE)  # it lies in the sandbox now
-        return jdl
+
+    def _keep_numbers(self, drafts: "Sequence[_Draft]", job_ids: Sequence[int]) -> None:
+        for draft, job_id in zip(drafts, job_ids, strict=False):
+            write_json(draft.directory.run_file, draft.info | {"grid_job": job_id})
+
+    def _remove(self, drafts: "Sequence[_Draft]") -> None:
+        for draft in drafts:
+            shutil.rmtree(draft.directory.path)
+            (self.folder / draft.info["id"]).unlink(missing_ok=True)  # it has a folder elsewhere
 
     def request(self, run: str) -> RunRequest:
         """Return what was asked for when a run was submitted."""
@@ -182,6 +209,10 @@ class DiracxEngine:
         """Return what a run gave."""
         self.status(run)  # brings home what there is
         return self._kept.results(run)
+
+    @cached_property
+    def _options(self) -> GridOptions:
+        return self._given if self._given is not None else _options()
 
     def find(self, run: str) -> RunDirectory:
         """Return the directory of a run: by its id, the beginning of it, or its path.

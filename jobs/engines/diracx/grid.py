@@ -31,6 +31,7 @@ FINAL = frozenset({"Done", "Failed", "Killed", "Deleted"})
 
 _BULK = 20  # what DiracX 0.7 takes in one call
 _PAGE = 500
+_AT_A_TIME = 8  # sandboxes on their way
 _LOG_IN = "log in with: dirac login VO"
 _COLUMNS = ["JobID", "Status", "MinorStatus", "ApplicationStatus", "Site", "SubmissionTime",
             "StartExecTime", "EndExecTime", "LastUpdateTime", "RescheduleCounter", "Owner",
@@ -173,19 +174,27 @@ class Grid:
         with self._client() as api, _translated():
             api.jobs.set_job_statuses({str(job_id): {now: update} for job_id in job_ids})
 
-    def upload(self, paths: Sequence[Path]) -> str:
-        """Upload files and folders as a sandbox, and return its name.
+    def upload(self, packages: Sequence[Sequence[Path]]) -> list[str]:
+        """Upload the files and folders of each package as a sandbox, and return their names.
 
         Raises
         ------
         UsageError
-            It is larger than DiracX takes (100 MB, compressed).
+            One is larger than DiracX takes (100 MB, compressed).
         """
         _preferences()
         from diracx.api.jobs import create_sandbox
 
-        name: str = self._run(lambda api: create_sandbox(list(paths), client=api))
-        return name
+        async def upload_all(api: "AsyncDiracClient") -> list[str]:
+            turns = asyncio.Semaphore(_AT_A_TIME)
+
+            async def upload_one(paths: Sequence[Path]) -> str:
+                async with turns:
+                    return str(await create_sandbox(list(paths), client=api))
+
+            return await asyncio.gather(*map(upload_one, packages))
+
+        return self._run(upload_all)
 
     def download(self, job_id: int, folder: Path) -> bool:
         """Unpack a job's output sandboxes into `folder`; return False if it has none."""

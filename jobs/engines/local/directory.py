@@ -12,7 +12,7 @@ from typing import Any, cast
 
 from provmanager.errors import JSONDict, NotFoundError
 
-from ..interface import FINAL, Product, RunState, RunStatus, StepState, StepStatus
+from ..interface import FINAL, Product, RunRequest, RunState, RunStatus, StepState, StepStatus
 
 ENGINE = "local"
 
@@ -122,6 +122,20 @@ class RunDirectory:
                 )  # fmt: skip
         found = _with_missing(run, tuple(steps.values()), info.get("steps", ()))
         return replace(run, steps=found if with_steps else (), notes=tuple(notes))
+
+
+def run_info(run_id: str, engine: str, request: RunRequest) -> JSONDict:
+    """Return what ``run.json`` tells of a run that is about to be made."""
+    return {
+        "id": run_id,
+        "name": request.name,
+        "engine": engine,
+        "workflow": request.workflow,
+        "steps": list(request.steps),
+        "command": list(request.command),
+        "max_parallel": request.max_parallel,
+        "created_at": now(),
+    }
 
 
 def now() -> str:

@@ -5,16 +5,16 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from uuid import uuid4
 
 from provmanager.config import state_dir
-from provmanager.errors import AmbiguousError, NotFoundError, UsageError
+from provmanager.errors import AmbiguousError, NotFoundError, ProvError, UsageError
 
 from ..interface import Product, Results, RunRequest, RunStatus
-from .directory import RunDirectory, now, write_json
+from .directory import RunDirectory, run_info, write_json
 
 _START_TIMEOUT_S = 60.0
 
@@ -42,23 +42,25 @@ class LocalEngine:
                 f"run {resumed.info()['id']} still runs: wait for its end, or cancel it"
             )
         directory = self.make_directory(run_id, request)
-        info = {
-            "id": run_id,
-            "name": request.name,
-            "engine": self.name,
-            "workflow": request.workflow,
-            "steps": list(request.steps),
-            "command": list(request.command),
-            "max_parallel": request.max_parallel,
-            "resumes": str(resumed.path) if resumed else None,
-            "created_at": now(),
-        }
+        info = run_info(run_id, self.name, request)
+        info["resumes"] = str(resumed.path) if resumed else None
         write_json(directory.inputs_file, request.inputs)
         write_json(directory.run_file, info)
         pid = _spawn(directory, {**os.environ, **request.environ})
         write_json(directory.run_file, info | {"starting_pid": pid})
         _wait_for_start(directory, pid)
         return run_id
+
+    def submit_all(self, requests: Sequence[RunRequest]) -> list[str]:
+        """Start several runs, one after the other, and return their ids."""
+        runs: list[str] = []
+        for request in requests:
+            try:
+                runs.append(self.submit(request))
+            except ProvError as error:
+                error.details["runs"] = runs
+                raise
+        return runs
 
     def request(self, run: str) -> RunRequest:
         """Return what was asked for when a run was submitted."""
