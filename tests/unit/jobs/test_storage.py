@@ -25,7 +25,11 @@ def test_the_layout_of_ctadirac_comes_out_of_its_template():
     ("text", "fields", "expected"),
     [
         (
-            "/vo/{campain}/{file}",
+            (
+                "/vo/{run_no}/{file}",
+                {"run_number": 1},
+                "no field 'run_no'; there are: file, run_block",
+            ),
             {"campaign": "x"},
             "no field 'campain'; there are: campaign",
         ),
