@@ -64,7 +64,6 @@ _JSON_KINDS: tuple[tuple[frozenset[str], str, str], ...] = (
         "JSON-LD (an RO-Crate?)",
         "send the PROV-JSON of the run, in metadata/provenance of a CWLProv research object",
     ),
-    (frozenset(("eventType", "run", "job")), "an OpenLineage event", "send a record of the run"),
     (frozenset(("workflow", "schemaVersion")), "a WfCommons instance", "send records of its tasks"),
 )
 

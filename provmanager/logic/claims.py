@@ -241,6 +241,8 @@ def merge(claims: Iterable[Claim]) -> Run:
         for f in fields(Activity):
             held = filled.get(f.name, getattr(best, f.name))
             said = getattr(other, f.name)
+            if f.name == "attributes" and held and said:  # key by key, as different words add up
+                said, held = {**said, **held}, {}
             if held in (None, {}) and said not in (None, {}):
                 filled[f.name] = said
             elif f.name in _COMPARED and said not in (None, {}, held) and not other.is_claim:

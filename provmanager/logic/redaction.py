@@ -39,6 +39,12 @@ _BUILT_IN: tuple[tuple[tuple[bytes, ...], str], ...] = (
     # "DB_PASSWORD": "xyz", and the same as Python writes it
     (_WORDS, rf"""(?i){_WORD}["']\s*:\s*"(?P<secret>{_NEW}(?:[^"\\\n]|\\.)++)\""""),
     (_WORDS, rf"""(?i){_WORD}["']\s*:\s*'(?P<secret>{_NEW}(?:[^'\\\n]|\\.)++)'"""),
+    # {"name": "DB_PASSWORD", "value": "xyz"}, as OpenLineage lists variables and parameters
+    (
+        _WORDS,
+        rf"""(?i)"(?:name|key)"\s*:\s*"[\w.-]{{0,60}}?{_WORD}"\s*,\s*"""
+        rf""""value"\s*:\s*"(?P<secret>{_NEW}(?:[^"\\\n]|\\.)++)\"""",
+    ),
     # scheme://user:xyz@host
     ((b"://",), rf"""://[^/\s:"'@]+:(?P<secret>{_NEW}[^/\s"'@]+)@"""),
     # signed URLs

@@ -24,6 +24,7 @@ from . import (
     health,
     lineage,
     log,
+    openlineage,
     pages,
     search,
     tokens,
@@ -116,7 +117,17 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.intake = intake
     add_error_handlers(app)
     app.add_middleware(DrainMiddleware, limit_bytes=settings.max_request_bytes)
-    routed = (health, documents, lineage, search, workflow_runs, descriptions, log, tokens)
+    routed = (
+        health,
+        documents,
+        openlineage,
+        lineage,
+        search,
+        workflow_runs,
+        descriptions,
+        log,
+        tokens,
+    )
     for module in routed:
         app.include_router(module.router)
     for router in pages.ROUTERS:

@@ -63,22 +63,22 @@ async def post_documents(
     intake: Intake = request.app.state.intake
     if brings_many(request):
         outcomes = await _record_many(request, intake, settings, principal)
-        return _json(200, bulk_answer(outcomes))
+        return json_answer(200, bulk_answer(outcomes))
     data = await read_document(request, settings)
     source = Source(data, name, principal.name, principal.job)
     (item,) = await run_in_threadpool(intake.read, [source])
-    outcome = item if isinstance(item, Outcome) else await _recorded(intake, item)
+    outcome = item if isinstance(item, Outcome) else await recorded(intake, item)
     if outcome.error is not None:
         raise outcome.error
-    return _json(200 if outcome.outcome == "unchanged" else 201, outcome.receipt)
+    return json_answer(200 if outcome.outcome == "unchanged" else 201, outcome.receipt)
 
 
-def _json(status_code: int, content: JSONDict | None) -> Response:
+def json_answer(status_code: int, content: JSONDict | None) -> Response:
     """Return what `Receipt` and `BulkAnswer` describe (a test checks it) without a second pass."""
     return Response(orjson.dumps(content), status_code, media_type="application/json")
 
 
-async def _recorded(intake: Intake, reading: Reading) -> Outcome:
+async def recorded(intake: Intake, reading: Reading) -> Outcome:
     """Return what became of a document; who goes away meanwhile does not take it back."""
     return await asyncio.shield(asyncio.wrap_future(intake.submit(reading)))
 

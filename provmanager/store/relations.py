@@ -45,6 +45,8 @@ LINK_RULES = {
     "producer-claim": 9,
     "cwlprov-started-by": 10,
     "lstosa-same-name": 11,
+    "openlineage-root": 20,
+    "ro-crate-step": 21,
 }
 """The rows of ``link_rule``, which migrations alone change; a test compares them."""
 

@@ -168,6 +168,12 @@ def test_no_word_of_a_pattern_is_passed_over_by_the_first_look() -> None:
     assert [word for word in words if not any(clue in word for clue in CLUES)] == []
 
 
+def test_a_variable_in_a_list_of_names_and_values_is_hidden() -> None:
+    said = '[{"name": "DB_PASSWORD", "value": "hunter2"}, {"name": "tokenize", "value": "yes"}]'
+    hidden, n = load_policy().apply(said.encode())
+    assert (hidden.decode(), n) == (said.replace("hunter2", MARK), 1)
+
+
 def test_records_without_secrets_are_kept_to_the_byte(prov_data: Path) -> None:
     """None of the real ones has any: nothing is taken for a secret that is none."""
     policy = load_policy()

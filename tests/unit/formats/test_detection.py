@@ -77,7 +77,7 @@ def test_a_fits_header_is_known_by_its_cards():
 
 def test_names_of_formats_are_those_of_documents():
     names = [candidate.name for candidate in FORMATS]
-    assert {"run-json", "ctapipe", "ctao-product", "lstosa", "prov"} == set(names)
+    assert {"run-json", "ctapipe", "ctao-product", "lstosa", "openlineage", "prov"} == set(names)
 
 
 def unrecognised(data: bytes) -> UnrecognisedFormatError:
