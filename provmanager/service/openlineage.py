@@ -25,7 +25,7 @@ from .limits import read_document
 from .security import require
 from .wire import BulkAnswer, Receipt, bulk_answer
 
-router = APIRouter(prefix="/api/v1/lineage", tags=["documents"])
+router = APIRouter(prefix="/api/v1/lineage", tags=["openlineage"])
 
 _BODY = {
     "requestBody": {
