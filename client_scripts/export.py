@@ -48,7 +48,7 @@ Environment: PROV_SERVER_URL, PROV_TOKEN or PROV_TOKEN_FILE, NO_COLOR.
 @click.option("--both", "direction", flag_value="both", help="Both.")
 @click.option("--depth", type=click.IntRange(min=1), metavar="N", help="Follow N activities only.")
 @click.option(
-    "--limit", type=click.IntRange(min=1), metavar="N", help="Export at most N activities."
+    "--limit", type=click.IntRange(min=1), metavar="N", help="Export the N nearest activities only."
 )
 @click.option(
     "--no-digest", is_flag=True, help="Do not read a local file to find it by its content."

@@ -1,4 +1,4 @@
-"""W3C PROV documents (PROV-JSON, PROV-N, PROV-XML): read whole, made again, written.
+"""W3C PROV documents: read whole (PROV-JSON, PROV-N, PROV-XML), made again, written (also RDF).
 
 `read_prov` gives both what the record keeps as relations (activities, entities, what was used
 and generated) and every record of the document as a `Statement`, from which `document_to_prov`
@@ -24,6 +24,7 @@ from .prov_compare import difference
 from .prov_model import relations_of
 from .prov_parse import Match, matches, matches_json, parse
 from .prov_statements import from_statements, to_statements
+from .prov_xml_names import with_valid_names
 
 __all__ = ["Match", "document_to_prov", "matches", "matches_json", "read_prov", "write"]
 
@@ -31,7 +32,12 @@ _WRITERS: dict[str, tuple[str, dict[str, Any]]] = {  # Any: options of prov's wr
     "prov-json": ("json", {"indent": 1}),
     "prov-n": ("provn", {}),
     "prov-xml": ("xml", {}),
-    "json-ld": ("jsonld", {"indent": 1}),
+    "turtle": ("rdf", {"rdf_format": "turtle"}),
+    "json-ld": ("jsonld", {"indent": 1, "context": "embed"}),  # readable without network
+}
+_READ_BY_PROV: dict[str, dict[str, str]] = {  # what `parse` takes not
+    "turtle": {"format": "rdf", "rdf_format": "turtle"},
+    "json-ld": {"format": "jsonld"},
 }
 
 
@@ -95,14 +101,14 @@ def document_to_prov(
 
 
 def write(document: ProvDocument, format: str) -> bytes:
-    """Return `document` as `format`: prov-json, prov-n, prov-xml or json-ld.
+    """Return `document` as `format`: prov-json, prov-n, prov-xml, turtle or json-ld.
 
     Raises
     ------
     UsageError
         There is no such format, or it cannot express something that stands in the document
         (PROV-XML no control character, PROV-N no space in an identifier, PROV-JSONLD no
-        mentionOf); PROV-JSON can.
+        mentionOf, Turtle no bundle); PROV-JSON can.
     """
     if format not in _WRITERS:
         raise UsageError(
@@ -122,6 +128,8 @@ def write(document: ProvDocument, format: str) -> bytes:
                 found=format,
             ) from error
         data = stream.getvalue()
+        if format == "prov-xml":
+            data = with_valid_names(data)
         lost = collected[0][0] if collected else _lost(written, data, format)
     if lost:
         raise UsageError(
@@ -139,8 +147,8 @@ def _lost(document: ProvDocument, data: bytes, format: str) -> str | None:
     if format == "prov-json":
         return None
     try:
-        if format == "json-ld":
-            again = ProvDocument.deserialize(content=data, format="jsonld")
+        if format in _READ_BY_PROV:
+            again = ProvDocument.deserialize(content=data, **_READ_BY_PROV[format])
         else:
             again, _ = parse(data, NoteBook())
     except (DocumentError, ProvLibraryError, ValueError) as error:

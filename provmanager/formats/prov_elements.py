@@ -200,7 +200,8 @@ def activity_of(element: Described, clock: Clock, notes: NoteBook) -> Activity:
         iri=None if ids.parse_uuid(element.key) else element.key,
         name=name,
         version=element.text(terms.TERMS + "version", terms.VOPROV + "version"),
-        type=next((text_of(value) for value in element.types), None),
+        type=element.text(terms.TERMS + "type")
+        or next((text_of(value) for value in element.types), None),
         comment=element.text(*_COMMENTS),
         status=Status(status) if status in set(Status) else Status.UNKNOWN,
         status_raw=status,

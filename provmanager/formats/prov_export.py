@@ -73,7 +73,7 @@ class _Export:
         for row in self._rows("activities"):
             attributes: Attributes = [
                 *_maybe(PROV_LABEL, row.get("name")),
-                *_maybe(PROV_TYPE, row.get("type")),
+                *_maybe(_TERMS["type"], row.get("type")),  # free text: no class, as prov:type is
                 *_maybe(_TERMS["version"], row.get("version")),
                 *_maybe(_TERMS["status"], row.get("status")),
                 *_maybe(_TERMS["exitCode"], row.get("exit_code")),

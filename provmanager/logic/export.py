@@ -15,21 +15,24 @@ from provmanager.store import documents as document_store
 from provmanager.store import lineage as store
 
 from .describe import checked_sha256, no_document
-from .summary import summary
+from .summary import records_of, summary
 from .trace import Direction, lineage
 
 DocumentFormat = Literal["prov-json", "prov-n", "prov-xml"]
 DOCUMENT_FORMATS = get_args(DocumentFormat)
 
+MAX_RECORDS = 30_000
+"""The most activities and entities of one document: PROV libraries hold all of it in memory."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
-    """Which lineage is wanted: that of `ref`, at most `limit` activities of it."""
+    """Which lineage is wanted: that of `ref`, or of it the `limit` nearest activities."""
 
     ref: str
     direction: Direction = "up"
     depth: int | None = None
-    limit: int = 10_000
+    limit: int | None = None
 
 
 Writer = Callable[[Session, Asked], bytes]
@@ -43,7 +46,7 @@ def export_lineage(session: Session, asked: Asked, format: ExportFormat) -> byte
     NotFoundError, AmbiguousError
         Nothing, or several things, answer to its reference.
     UsageError
-        The format cannot express something that stands in it.
+        There are more than `MAX_RECORDS`, or the format cannot express something that stands in it.
     """
     return WRITERS[format](session, asked)
 
@@ -64,23 +67,47 @@ WRITERS: dict[ExportFormat, Writer] = {
     ExportFormat.PROV_JSON: _prov("prov-json"),
     ExportFormat.PROV_N: _prov("prov-n"),
     ExportFormat.PROV_XML: _prov("prov-xml"),
+    ExportFormat.TURTLE: _prov("turtle"),
+    ExportFormat.JSON_LD: _prov("json-ld"),
     ExportFormat.SVG: _svg,
 }
 """What writes each format; a test sees that none lacks."""
 
 
 def with_agents(session: Session, asked: Asked) -> JSONDict:
-    """Return a lineage as ``GET /v1/lineage`` has it, with the activities around, and agents."""
+    """Return a lineage as ``GET /v1/lineage`` has it, with the activities around, and agents.
+
+    Raises
+    ------
+    UsageError
+        There are more than `MAX_RECORDS`, and no limit was set.
+    """
+    limit = asked.limit or MAX_RECORDS
+    _check_extent(session, asked, limit)
     found = lineage(
         session,
         asked.ref,
         direction=asked.direction,
         depth=asked.depth,
-        limit=asked.limit,
+        limit=limit,
         levels=True,
     )
     activities = [a["id"] for a in found["activities"]]
     return found | _agents(session, activities, [e["id"] for e in found["entities"]])
+
+
+def _check_extent(session: Session, asked: Asked, limit: int) -> None:
+    found = records_of(
+        session, asked.ref, direction=asked.direction, depth=asked.depth, limit=limit
+    )
+    n_records = len(found.reach.all) + len(found.entity_ids)
+    if n_records > MAX_RECORDS or (found.reach.truncated and asked.limit is None):
+        raise UsageError(
+            f"the lineage has more than {MAX_RECORDS} activities and products, too many for one "
+            "document: follow fewer activities (depth), or ask for the nearest ones only (limit)",
+            n_found=n_records,
+            n_most=MAX_RECORDS,
+        )
 
 
 def export_document(session: Session, sha256: str, *, format: DocumentFormat) -> bytes:

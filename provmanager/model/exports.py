@@ -19,6 +19,8 @@ class ExportFormat(StrEnum):
     PROV_JSON = "prov-json", "PROV-JSON", "application/json", "json"
     PROV_N = "prov-n", "PROV-N", "text/provenance-notation", "provn"
     PROV_XML = "prov-xml", "PROV-XML", "application/xml", "xml"
+    TURTLE = "turtle", "PROV-O Turtle", "text/turtle", "ttl"
+    JSON_LD = "json-ld", "PROV-JSONLD", "application/ld+json", "jsonld"
     SVG = "svg", "SVG", "image/svg+xml", "svg"
 
     # The defaults are for ExportFormat("svg"), which finds a member and makes none.

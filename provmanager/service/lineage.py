@@ -24,6 +24,11 @@ Direction = Annotated[
 Depth = Annotated[int | None, Query(ge=1, description="Activities to follow; all if absent")]
 Limit = Annotated[int, Query(ge=1, le=trace.MAX_ACTIVITIES, description="The most activities")]
 
+NearestLimit = Annotated[
+    int | None,
+    Query(ge=1, le=export.MAX_RECORDS, description="Only so many activities, the nearest"),
+]
+
 
 @router.get("/resolve")
 def resolve(ref: Ref, session: SessionDep) -> Resolved:
@@ -66,7 +71,7 @@ def export_lineage(
     format: ExportFormat,
     direction: Direction = "up",
     depth: Depth = None,
-    limit: Limit = 10_000,
+    limit: NearestLimit = None,
 ) -> Response:
     """Return a lineage as a document of a provenance format, or its summary as a picture (SVG)."""
     asked = export.Asked(ref=ref, direction=direction, depth=depth, limit=limit)

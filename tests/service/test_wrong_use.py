@@ -285,7 +285,7 @@ def test_an_address_or_parameter_that_is_not_there(
         ("/v1/lineage?ref=" + "x" * 60_000, 404, "not_found", "nothing in the record is called"),
         ("/v1/lineage?ref=%ff%fe", 404, "not_found", "nothing in the record is called"),
         ("/v1/lineage?ref=http://%5B::1", 404, "not_found", "nothing in the record is called"),
-        ("/v1/lineage/export?ref=x&format=turtle", 400, "usage", "'prov-json', 'prov-n'"),
+        ("/v1/lineage/export?ref=x&format=pdf", 400, "usage", "'prov-json', 'prov-n'"),
         ("/v1/activities/not-a-uuid", 400, "usage", "path parameter uuid"),
         ("/v1/activities/00000000-0000-0000-0000-000000000000", 404, "not_found", "no activity"),
         ("/v1/entities/00000000-0000-0000-0000-000000000000", 404, "not_found", "no product"),

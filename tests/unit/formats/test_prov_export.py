@@ -1,14 +1,18 @@
 """A lineage as W3C PROV: valid, readable by others, and read back by us for what it was."""
 
 import json
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import jsonschema
 import pytest
+import rdflib
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from lxml import etree
+from prov.constants import PROV
 from prov.model import ProvDocument
 
 from provmanager.errors import DocumentError, UsageError
@@ -18,6 +22,7 @@ from provmanager.formats.prov_export import lineage_to_prov
 from provmanager.model import AgentKind, EntityKind, InformKind, Status
 
 FORMATS = ("prov-json", "prov-n", "prov-xml")
+SCHEMAS = Path(str(files("prov"))) / "tests" / "schemas"
 RUN, STEP, MERGE = (str(uuid4()) for _ in range(3))
 DL1, DL2, FLAG, FOLDER = (str(uuid4()) for _ in range(4))
 DIGEST = "sha256:" + "ab" * 32
@@ -109,24 +114,86 @@ def lineage() -> dict[str, Any]:
     }
 
 
-@pytest.mark.parametrize("format_", FORMATS)
+@pytest.mark.parametrize("format_", [*FORMATS, "turtle", "json-ld"])
 def test_prov_reads_the_export_back_equal(lineage: dict[str, Any], format_: str, tmp_path: Path):
     document = lineage_to_prov(lineage)
     path = tmp_path / "export"
     path.write_bytes(write(document, format_))
-    names = {"prov-json": "json", "prov-n": "provn", "prov-xml": "xml"}
-    again = ProvDocument.deserialize(str(path), format=names[format_])
+    names: dict[str, dict[str, str]] = {
+        "prov-json": {"format": "json"},
+        "prov-n": {"format": "provn"},
+        "prov-xml": {"format": "xml"},
+        "turtle": {"format": "rdf", "rdf_format": "turtle"},
+        "json-ld": {"format": "jsonld"},
+    }
+    again = ProvDocument.deserialize(str(path), **names[format_])
     assert again == document
     assert difference(document, again) is None
 
 
-def test_export_is_valid_prov_json(lineage: dict[str, Any], prov_data: Path):
-    path = prov_data / "prov-lib-3.2.3" / "schemas" / "prov-json.schema.json"
-    validator = jsonschema.Draft4Validator(json.loads(path.read_text()))
+def test_export_is_valid_prov_json(lineage: dict[str, Any]):
+    validator = jsonschema.Draft4Validator(
+        json.loads((SCHEMAS / "prov-json.schema.json").read_text())
+    )
     exported = json.loads(write(lineage_to_prov(lineage), "prov-json"))
     assert not list(validator.iter_errors(exported))
     exported["datasetEntity"] = {}
     assert list(validator.iter_errors(exported))
+
+
+def xml_schema() -> etree.XMLSchema:
+    return etree.XMLSchema(etree.parse(str(SCHEMAS / "prov.xsd")))
+
+
+def test_export_is_valid_prov_xml(lineage: dict[str, Any]):
+    lineage["agents"][0]["id"] = "https://example.org/people/ann"
+    for relation in (*lineage["associated"], *lineage["attributed"]):
+        relation["agent"] = "https://example.org/people/ann"
+    lineage["entities"].append(entity("12345678-9012-4345-8678-9012345678ab", "digits first"))
+    written = etree.fromstring(write(lineage_to_prov(lineage), "prov-xml"))
+    schema = xml_schema()
+    assert schema.validate(written), schema.error_log
+    written.find(f"{{{PROV.uri}}}entity").set(f"{{{PROV.uri}}}id", "uuid:42")
+    assert not schema.validate(written)
+
+
+def test_a_name_without_letters_is_the_one_thing_that_prov_xml_cannot_hold(
+    lineage: dict[str, Any],
+):
+    schema = xml_schema()
+    schema.validate(etree.fromstring(write(lineage_to_prov(lineage), "prov-xml")))
+    assert {"0000-0001-9842-9718" in error.message for error in schema.error_log} == {True}
+
+
+def test_export_is_valid_prov_jsonld_but_for_the_context_that_it_brings(lineage: dict[str, Any]):
+    schema = json.loads((SCHEMAS / "prov-jsonld.schema.json").read_text())
+    validator = jsonschema.validators.validator_for(schema)(schema)
+    exported = json.loads(write(lineage_to_prov(lineage), "json-ld"))
+    assert [list(error.absolute_path) for error in validator.iter_errors(exported)] == [
+        ["@context", 1]
+    ]
+    exported["@context"][1] = "https://openprovenance.org/prov-jsonld/context.jsonld"
+    assert not list(validator.iter_errors(exported))
+
+
+@pytest.mark.parametrize("format_", ["turtle", "json-ld"])
+def test_rdflib_answers_from_the_export_what_made_a_product(lineage: dict[str, Any], format_: str):
+    graph = rdflib.Graph().parse(data=write(lineage_to_prov(lineage), format_), format=format_)
+    rows = graph.query(
+        """
+        PREFIX prov: <http://www.w3.org/ns/prov#>
+        SELECT ?run ?input ?role {
+            ?product rdfs:label ?name ; prov:qualifiedGeneration/prov:activity ?run .
+            ?run prov:qualifiedUsage ?use . ?use prov:entity/rdfs:label ?input .
+            OPTIONAL { ?use prov:hadRole ?role }
+        }""",
+        initBindings={"name": rdflib.Literal("dl2 \"é\" 'x'.h5")},
+    )
+    assert {str(r.role) for r in rows if r.role} == {"a", "b"}
+    assert {(str(r.run), str(r.input)) for r in rows} == {
+        (f"urn:uuid:{STEP}", "dl1.h5"), (f"urn:uuid:{STEP}", "flag"),
+    }  # fmt: skip
+    assert not {str(x) for x in graph.objects(None, rdflib.RDF.type)} & {"Reconstruction"}
 
 
 def test_export_marks_what_ivoa_calls_things(lineage: dict[str, Any]):
@@ -233,8 +300,8 @@ def test_what_a_format_cannot_express_is_refused_not_altered():
 
 
 def test_unknown_format_is_refused_with_the_known_ones():
-    with pytest.raises(UsageError, match="'turtle' is no format") as caught:
-        write(ProvDocument(), "turtle")
+    with pytest.raises(UsageError, match="'n3' is no format") as caught:
+        write(ProvDocument(), "n3")
     assert "prov-json" in caught.value.details["expected"]
 
 
