@@ -11,6 +11,7 @@ COMMANDS = {
     "capture": ("capture", "Run a command and record it."),
     "diff": ("diff", "Compare two products or runs."),
     "export": ("export", "Write a lineage in a format that other tools read."),
+    "harvest": ("harvest", "Bring home the jobs of the grid that ended, and their records."),
     "impact": (
         "impact",
         "Show what a file, package or setting has touched, and plan to repeat it.",

@@ -20,7 +20,7 @@ from ..interface import Results, RunRequest, RunStatus, StepState, StepStatus
 from ..local import LocalEngine
 from ..local.directory import RunDirectory, run_info, write_json
 from .closing import TIMEOUT_S
-from .grid import Grid, JobState
+from .grid import Grid, JobState, gone
 from .harvest import bring_home
 from .jdl import GridOptions, JobRequest, make_jdl
 from .names import job_activity_of, job_name
@@ -165,10 +165,9 @@ class DiracxEngine:
         if time.monotonic() - looked_at < _FRESH_S:
             return looked
         state = self._grid.states([job_id]).get(job_id)
-        if state is None:
-            return replace(
-                found, state="interrupted", exit_code=1, reason=f"DiracX has no job {job_id}"
-            )
+        if state is None and directory.info().get("grid") != self._grid.url:
+            raise NotFoundError(f"DiracX has no job {job_id}: was it submitted to another one?")
+        state = state or gone(job_id)
         if state.is_final and bring_home(self._grid, directory, state):
             return _status(directory)
         working = _with_recorded_steps(_working(found, state))

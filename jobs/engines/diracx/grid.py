@@ -65,6 +65,14 @@ class JobState:
         return int(code) if word == "Exit" and code.isdigit() else None
 
 
+def gone(job_id: int) -> JobState:
+    """Return the state of a job that DiracX no longer has."""
+    return JobState(
+        job_id=job_id, name="", status="Deleted", minor="DiracX has no such job", application="",
+        site="", owner="", started_at=None, ended_at=None, attempt=0,
+    )  # fmt: skip
+
+
 class Grid:
     """The DiracX that ``DIRACX_URL`` names, as the user of ``DIRACX_CREDENTIALS_PATH``."""
 

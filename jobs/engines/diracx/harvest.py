@@ -1,40 +1,134 @@
-"""Brings a finished job home: its sandbox, its records, and word of what it could not say."""
+"""Brings finished jobs home: sandboxes, records, and word of what they could not say."""
 
 import json
 import shutil
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Literal
 
 from provmanager.capture.command import observed
-from provmanager.errors import JSONDict
+from provmanager.errors import JSONDict, ProvError
 
 from ..local.delivery import Delivery
 from ..local.directory import RunDirectory, read_lines, write_json
 from .closing import close_records
-from .grid import Grid, JobState
+from .discovery import FoundJob, adopt
+from .grid import Grid, JobState, gone
 from .node import JOB_RECORD, PLACE_FILE, RESULT
 
 LAST_WORDS_S = 60.0
 """How long after a job was killed its output sandbox is waited for, in seconds."""
 
 
-def bring_home(grid: Grid, directory: RunDirectory, state: JobState) -> bool:
+Outcome = Literal["home", "closed", "running", "ended", "failed"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Harvested:
+    """What became of a job.
+
+    Attributes
+    ----------
+    outcome : str
+        ``home``: its sandbox is here, its records are with the server, or wait for it on disk.
+        ``closed``: it left nothing; its records were ended with what DiracX says of it.
+            ``running``: it has not ended. ``ended``: it has, and was left where it is.
+        ``failed``: it could not be brought home now.
+    grid_status : str
+        DiracX's word for it.
+    state : str, optional
+        How its run ended.
+    reason : str, optional
+        Why it failed, or was closed.
+    """
+
+    job_id: int
+    run: str
+    name: str
+    outcome: Outcome
+    grid_status: str
+    state: str | None = None
+    directory: str | None = None
+    n_products: int = 0
+    reason: str | None = None
+
+
+def harvest(
+    grid: Grid, folder: Path, jobs: Sequence[FoundJob], *, n_parallel: int = 4
+) -> Iterator[Harvested]:
+    """Bring jobs home, a few at a time, and yield what became of each as it is known.
+
+    Parameters
+    ----------
+    folder : Path
+        Where directories are made for runs that were submitted elsewhere.
+    """
+    with ThreadPoolExecutor(n_parallel) as pool:
+        pending = [pool.submit(_harvest, grid, folder, job) for job in jobs]
+        for done in as_completed(pending):
+            yield done.result()
+
+
+def looked_at(job: FoundJob) -> Harvested:
+    """Return what there is to say of a job that is not brought home."""
+    state = job.state or gone(job.job_id)
+    return Harvested(
+        job_id=job.job_id,
+        run=job.run,
+        name=job.name,
+        outcome="ended" if state.is_final else "running",
+        grid_status=state.status,
+        reason=state.minor,
+    )
+
+
+def _harvest(grid: Grid, folder: Path, job: FoundJob) -> Harvested:
+    state = job.state or gone(job.job_id)
+    told = looked_at(job)
+    if not state.is_final:
+        return told
+    try:
+        directory = job.directory or adopt(folder, job, grid)
+        outcome = bring_home(grid, directory, state)
+    except (ProvError, OSError) as error:
+        return replace(told, outcome="failed", reason=str(error))
+    if outcome is None:
+        return replace(told, outcome="running", reason="killed; its last words may come yet")
+    run = directory.status(with_steps=False)
+    return replace(
+        told,
+        outcome=outcome,
+        state=run.state,
+        directory=str(directory.path),
+        n_products=len(run.products),
+        reason=run.reason,
+    )
+
+
+def bring_home(
+    grid: Grid, directory: RunDirectory, state: JobState
+) -> Literal["home", "closed"] | None:
     """Bring what a job that ended left into `directory`, and deliver its records; once.
 
-    Of a job that left nothing, the records are closed with what DiracX says of it. Returns False
+    Of a job that left nothing, the records are closed with what DiracX says of it. Returns None
     where that is too early: a killed job is Killed to DiracX before it knows of it.
     """
     with directory.lock():
-        return _has_ended(directory) or _bring_home(grid, directory, state)
+        return "home" if directory.has_ended() else _bring_home(grid, directory, state)
 
 
-def _bring_home(grid: Grid, directory: RunDirectory, state: JobState) -> bool:
+def _bring_home(
+    grid: Grid, directory: RunDirectory, state: JobState
+) -> Literal["home", "closed"] | None:
     incoming = directory.path / "incoming"
     shutil.rmtree(incoming, ignore_errors=True)
     incoming.mkdir()
     is_there = grid.download(state.job_id, incoming)
     if not is_there and _may_still_speak(state):
-        return False
+        return None
     result = incoming / RESULT
     if is_there and result.is_dir():
         _take(result, directory)
@@ -43,16 +137,17 @@ def _bring_home(grid: Grid, directory: RunDirectory, state: JobState) -> bool:
             shutil.copy2(incoming / name, directory.path / name)
     shutil.rmtree(incoming)
     is_whole = any(event["event"] == "ended" for event in read_lines(_arrived(directory)))
+    verdict = {} if is_whole else _verdict(state)
     if not is_whole:
-        close_records(directory, state, _verdict(state))
-    _record_retrieval(directory, state)
+        verdict |= close_records(directory, state, verdict, grid.log(state.job_id))
+    _record_retrieval(grid, directory, state)
     _deliver(directory)
     # Last: from now on the run has ended, and is not brought home again.
     if is_whole:
         _arrived(directory).replace(directory.state_file)
-    else:
-        directory.append("ended", **_verdict(state))
-    return True
+        return "home"
+    directory.append("ended", **verdict)
+    return "closed"
 
 
 def _may_still_speak(state: JobState) -> bool:
@@ -61,10 +156,6 @@ def _may_still_speak(state: JobState) -> bool:
         return False
     age = datetime.now(UTC) - datetime.fromisoformat(state.ended_at)
     return age.total_seconds() < LAST_WORDS_S
-
-
-def _has_ended(directory: RunDirectory) -> bool:
-    return any(event["event"] == "ended" for event in directory.events())
 
 
 def _arrived(directory: RunDirectory) -> Path:
@@ -97,7 +188,7 @@ def _verdict(state: JobState) -> JSONDict:
     }
 
 
-def _record_retrieval(directory: RunDirectory, state: JobState) -> None:
+def _record_retrieval(grid: Grid, directory: RunDirectory, state: JobState) -> None:
     """Record that what was on the node lies here now: by their digests, the same products."""
     info = directory.info()
     recording = observed(
@@ -106,8 +197,9 @@ def _record_retrieval(directory: RunDirectory, state: JobState) -> None:
         type="Retrieval",
         software={"name": "provmanager"},
         directory=directory.path,
-        attributes={"run": info["id"], "grid_job": state.job_id, "site": state.site,
-                    "owner": state.owner, "grid_status": state.status},
+        # by these it is found, so that nobody else brings the run home again
+        configuration={"run": info["id"], "grid": grid.url, "grid_job": state.job_id},
+        attributes={"site": state.site, "owner": state.owner, "grid_status": state.status},
         record=directory.path / "retrieval.prov.jsonl",
     )  # fmt: skip
     with recording as activity:

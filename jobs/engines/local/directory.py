@@ -63,6 +63,10 @@ class RunDirectory:
         """Yield the events in their order; a line that is only half written is not one yet."""
         yield from read_lines(self.state_file)
 
+    def has_ended(self) -> bool:
+        """Whether the run said that it ended."""
+        return any(event["event"] == "ended" for event in self.events())
+
     def records(self) -> Iterator[JSONDict]:
         """Yield the provenance records of the run and its steps, in the order of writing."""
         yield from read_lines(self.record_file)
