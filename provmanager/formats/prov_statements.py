@@ -185,7 +185,7 @@ def from_statements(statements: Sequence[Statement], namespaces: Mapping[str, st
     # What prov has to say of a value was noted when the document was read.
     with collect_warnings():
         document = ProvDocument()
-        top, scopes = _scopes(namespaces)
+        top, scopes = scopes_of(namespaces)
         _declare(document, top)
         targets: dict[str | None, tuple[ProvBundle, Scope]] = {None: (document, top)}
         for statement in statements:
@@ -356,7 +356,8 @@ def _declare(bundle: ProvBundle, scope: Scope) -> None:
             bundle.set_default_namespace(namespace.uri)
 
 
-def _scopes(namespaces: Mapping[str, str]) -> tuple[Scope, dict[str, Scope]]:
+def scopes_of(namespaces: Mapping[str, str]) -> tuple[Scope, dict[str, Scope]]:
+    """Return the prefixes of a document, and those of each of its bundles that has its own."""
     top = Scope()
     scopes: dict[str, Scope] = {}
     for key, uri in namespaces.items():
