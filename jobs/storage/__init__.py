@@ -13,10 +13,11 @@
 
 from .interface import StorageElement, StoredFile
 from .lfn import LfnTemplate, is_lfn, normal_lfn
-from .options import StorageOptions, make_storage
+from .options import ANY_OUTPUT, StorageOptions, make_storage
 from .staging import stage_in, stage_out
 
 __all__ = [
+    "ANY_OUTPUT",
     "LfnTemplate",
     "StorageElement",
     "StorageOptions",

@@ -5,7 +5,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -19,6 +19,7 @@ from .files import (
     HashPolicy,
     current_stamp,
     describe_place,
+    file_uri,
     is_remote,
     local_path,
 )
@@ -137,6 +138,7 @@ class Run:
         name: str | None = None,
         product_id: str | None = None,
         lfn: str | None = None,
+        locations: Sequence[str] = (),
         content_type: str | None = None,
     ) -> Place:
         """Record that the activity uses `place`, and return it; a file is hashed now.
@@ -153,11 +155,14 @@ class Run:
             The genuine identifier from the product's own header: a UUID, DIRAC GUID, ivoid, DOI.
         lfn : str, optional
             Logical file name that the local file is a copy of.
+        locations : sequence of path or URL, optional
+            Further places where the same bytes lie.
         content_type : str, optional
             Media type.
         """
         with shielded("recording an input"):
-            flow = self._flow(place, role, name, product_id, lfn, content_type)
+            flow = self._flow(place, role, name, product_id, content_type)
+            self._add_places(flow, lfn, locations)
             flow.extra["at"] = to_instant(datetime.now(UTC))
             flow.found = self._look(flow.place, self._policy())
             with self._lock:
@@ -172,6 +177,7 @@ class Run:
         name: str | None = None,
         product_id: str | None = None,
         lfn: str | None = None,
+        locations: Sequence[str] = (),
         content_type: str | None = None,
     ) -> Place:
         """Record that the activity generates `place`, and return it; hashed when it ends.
@@ -179,7 +185,8 @@ class Run:
         The parameters are those of `input`. The file need not be there yet.
         """
         with shielded("recording an output"):
-            flow = self._flow(place, role, name, product_id, lfn, content_type)
+            flow = self._flow(place, role, name, product_id, content_type)
+            self._add_places(flow, lfn, locations)
             with self._lock:
                 self._outputs.append(flow)
         return place
@@ -187,7 +194,7 @@ class Run:
     def withdraw_input(self, place: "str | os.PathLike[str]") -> None:
         """Forget the inputs registered for `place`: it turned out not to be one."""
         with shielded("withdrawing an input"):
-            path = self._flow(place, None, None, None, None, None).place
+            path = self._flow(place, None, None, None, None).place
             with self._lock:
                 self._inputs = [flow for flow in self._inputs if flow.place != path]
 
@@ -297,7 +304,6 @@ class Run:
         role: str | None,
         name: str | None,
         product_id: str | None,
-        lfn: str | None,
         content_type: str | None,
     ) -> _Flow:
         text = os.fsdecode(os.fspath(place))
@@ -310,9 +316,17 @@ class Run:
             "content_type": content_type,
         }
         extra = {k: redact_text(str(v)) for k, v in extra.items() if v is not None}
-        if lfn:
-            extra["lfn"] = lfn if lfn.lower().startswith("lfn:") else f"lfn:{lfn}"
         return _Flow(text, extra)
+
+    def _add_places(self, flow: _Flow, lfn: str | None, locations: Sequence[str]) -> None:
+        if lfn:
+            flow.extra["lfn"] = lfn if lfn.lower().startswith("lfn:") else f"lfn:{lfn}"
+        if locations:
+            host = str(self._host.get("name", ""))
+            flow.extra["locations"] = [
+                redact_text(one) if is_remote(one) else file_uri(local_path(one), host=host)
+                for one in locations
+            ]
 
     def _look(self, place: str, policy: HashPolicy) -> Described:
         """Describe the file at `place`, from what is known if it did not change since."""
@@ -386,7 +400,7 @@ class Run:
         items = []
         for flow in flows:
             if flow.found is not None:
-                items.append({**flow.extra, **flow.found.item})
+                items.append(_joined(flow.extra, flow.found.item))
                 messages.extend(_notes(flow.found.messages, "input"))
         return items
 
@@ -401,7 +415,7 @@ class Run:
                     flow.place, host=str(self._host.get("name", "")), policy=policy
                 )
                 messages.extend(_notes(looked[flow.place].messages, "output"))
-            items.append({**flow.extra, **looked[flow.place].item})
+            items.append(_joined(flow.extra, looked[flow.place].item))
         return items
 
     def _value_items(self, *, is_input: bool) -> list[JSONDict]:
@@ -451,6 +465,12 @@ class Run:
                 rescue,
             )
         self._is_written = self._is_written or is_final
+
+
+def _joined(told: JSONDict, found: JSONDict) -> JSONDict:
+    """Return an item of what the tool said of a file and what was found of it."""
+    places = list(dict.fromkeys([*found.get("locations", ()), *told.get("locations", ())]))
+    return {**told, **found} | ({"locations": places} if places else {})
 
 
 def _notes(messages: list[tuple[str, str]], side: str) -> list[JSONDict]:

@@ -20,12 +20,13 @@ from ..interface import Results, RunRequest, RunStatus, StepState, StepStatus
 from ..local import LocalEngine
 from ..local.directory import RunDirectory, run_info, write_json
 from .closing import TIMEOUT_S
+from .expected import with_digests
 from .grid import Grid, JobState, gone
 from .harvest import bring_home
 from .jdl import GridOptions, JobRequest, make_jdl
 from .names import job_activity_of, job_name
 from .node import RESULT
-from .package import SCRIPT, make_package
+from .package import SCRIPT, lfns_in, make_package
 
 OPTIONS_VARIABLE = "PROV_GRID_OPTIONS"
 """Names a JSON file with the fields of `GridOptions`."""
@@ -46,6 +47,7 @@ class _Draft:
     directory: RunDirectory
     info: JSONDict
     package: list[Path] = field(default_factory=list)
+    input_data: tuple[str, ...] = ()
 
 
 class DiracxEngine:
@@ -118,14 +120,22 @@ class DiracxEngine:
         write_json(draft.directory.inputs_file, request.inputs)
         job = {
             **{name: info[name] for name in _TOLD},
+            "bring_products": self._options.bring_products,
             "submitted_at": info["created_at"],
             "server": {**os.environ, **request.environ}.get("PROV_SERVER_URL") or None,
             "agent": os.environ.get("PROV_AGENT") or None,
         }
         draft.package = make_package(
-            draft.directory.path / _PACKAGE, request.workflow, request.inputs, job,
+            draft.directory.path / _PACKAGE,
+            request.workflow,
+            with_digests(request.inputs),
+            job,
             python=self._options.python or sys.executable,
-        )  # fmt: skip
+            storage=self._options.storage,
+        )
+        storage = self._options.storage
+        if storage is not None and storage.kind == "dirac":  # what its own brokering goes by
+            draft.input_data = tuple(lfns_in(request.inputs))
 
     def _jdl(self, draft: "_Draft", sandbox: str) -> str:
         return make_jdl(
@@ -133,6 +143,7 @@ class DiracxEngine:
                 name=job_name(draft.info["name"], draft.info["id"]),
                 executable=SCRIPT,
                 input_sandbox=(sandbox,),
+                input_data=draft.input_data,
                 output_sandbox=("std.out", "std.err", RESULT),
                 options=self._options,
             )

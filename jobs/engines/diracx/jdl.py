@@ -9,6 +9,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Self
 
+from jobs.storage import StorageOptions, normal_lfn
 from provmanager.errors import UsageError
 
 _REFUSED = '";[]{}\n\r\0'
@@ -33,6 +34,10 @@ class GridOptions:
     python : str
         Python on the nodes that has ``provmanager[jobs]`` and cwltool, in a software area that all
         of them see; by default ours.
+    storage : StorageOptions, optional
+        Where inputs that are LFNs are read, and products stored.
+    bring_products : bool
+        Whether products come home in the sandbox, though they are stored.
     """
 
     job_type: str = "User"
@@ -42,6 +47,8 @@ class GridOptions:
     priority: int | None = None
     job_group: str = "provmanager"
     python: str = ""
+    storage: StorageOptions | None = None
+    bring_products: bool = True
 
     @classmethod
     def read(cls, path: Path) -> Self:
@@ -59,7 +66,11 @@ class GridOptions:
         known = {field.name for field in fields(cls)}
         if not isinstance(found, dict) or set(found) - known:
             raise UsageError(f"{path}: expected an object with some of {', '.join(sorted(known))}")
+        if "storage" in found:
+            found["storage"] = StorageOptions.read(found["storage"], f"{path}: storage")
         for name, value in found.items():
+            if name == "storage":
+                continue
             wanted = _WANTED.get(name, str)
             items = value if name in _LISTS and isinstance(value, list) else [value]
             if any(type(item) is not wanted for item in items):
@@ -70,7 +81,7 @@ class GridOptions:
         return cls(**found)
 
 
-_WANTED = {"cpu_time_s": int, "priority": int}
+_WANTED = {"cpu_time_s": int, "priority": int, "bring_products": bool}
 _LISTS = ("sites", "banned_sites")
 
 
@@ -102,7 +113,7 @@ def make_jdl(job: JobRequest) -> str:
     options = job.options
     lists = {
         "InputSandbox": job.input_sandbox,
-        "InputData": tuple(_lfn(name) for name in job.input_data),
+        "InputData": tuple(f"LFN:{normal_lfn(name)}" for name in job.input_data),
         "OutputSandbox": job.output_sandbox,
         "Site": options.sites,
         "BannedSites": options.banned_sites,
@@ -123,13 +134,6 @@ def make_jdl(job: JobRequest) -> str:
         if number is not None:
             lines.append(f"{name} = {int(number)};")
     return "\n".join(lines)
-
-
-def _lfn(name: str) -> str:
-    path = name.removeprefix("LFN:").removeprefix("lfn:")
-    if not path.startswith("/") or "//" in path:
-        raise UsageError(f"{name!r} is no LFN: expected /vo/…/file, without //")
-    return f"LFN:{path}"
 
 
 def _quoted(name: str, value: str, *, refused: str = _REFUSED) -> str:

@@ -8,33 +8,82 @@ SIGTERM ends the workflow's steps, closes all records, and still leaves them in 
 import base64
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from jobs.storage import StorageElement, StorageOptions, StoredFile, make_storage
+from provmanager.capture import Run
 from provmanager.capture.command import observed
+from provmanager.capture.outcome import outcome_of_code
+from provmanager.errors import JSONDict, ProvError
 
+from ..local.closing import close_running
 from ..local.delivery import Delivery
 from ..local.directory import RunDirectory, now, write_json
+from .gathering import gather
 from .package import placed
+from .staging import bring_in, store_products
 
 RESULT = "result"
 """Folder that goes home in the output sandbox."""
 
 JOB_RECORD = "job.prov.jsonl"
 PLACE_FILE = "node.json"
-LARGEST_BYTES = 90_000_000
-"""Most bytes of products that go home in the sandbox, of which DiracX takes 100 MB."""
 
-_SMALL = ("state.jsonl", "provenance.jsonl", "outputs.json", "run.log")
+_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+
+
+class _StoppedError(BaseException):
+    """The job is to end now, or its workflow has without a word."""
+
+    def __init__(self, text: str, exit_code: int) -> None:
+        super().__init__(text)
+        self.exit_code = exit_code
+
+
+class _Stop:
+    """What a signal does: it ends the workflow, which closes its records, or the staging."""
+
+    def __init__(self) -> None:
+        self._child: subprocess.Popen[bytes] | None = None
+        self._is_starting = False
+        self._number: int | None = None
+
+    def install(self) -> None:
+        """Take over the signals that end a process."""
+        for number in _SIGNALS:
+            signal.signal(number, self)
+
+    def __call__(self, number: int, frame: FrameType | None) -> None:
+        is_first, self._number = self._number is None, number
+        if self._child is not None:
+            self._child.send_signal(number)
+        elif is_first and not self._is_starting:
+            raise _StoppedError(f"received {signal.Signals(number).name}", 128 + number)
+
+    def run(self, start: Callable[[], "subprocess.Popen[bytes]"]) -> int:
+        """Run a process that signals are handed to; return its exit code, as a shell's."""
+        self._is_starting = True
+        self._child = child = start()
+        self._is_starting = False
+        if self._number is not None:
+            child.send_signal(self._number)
+        try:
+            code = child.wait()
+        finally:
+            self._child = None
+        return code if code >= 0 else 128 - code
 
 
 def run_job(job_file: Path) -> int:
     """Run the job that the file describes, in the current folder; return its exit code."""
+    stop = _Stop()
+    stop.install()
     folder = Path.cwd()
     job = json.loads(job_file.read_text(encoding="utf-8"))
     result = folder / RESULT
@@ -47,52 +96,100 @@ def run_job(job_file: Path) -> int:
         os.environ["PROV_AGENT"] = owner
     delivery = Delivery(result / JOB_RECORD)
     delivery.start()
+    stored: dict[str, StoredFile] = {}
     try:
-        return _recorded(folder, job, directory, result, delivery)
+        return _recorded(job, directory, result / JOB_RECORD, (delivery, stop), stored)
     finally:
-        _gather(directory, result)
+        gather(directory, result, stored, with_products=job["bring_products"])
         delivery.close()
 
 
 def _recorded(
-    folder: Path,
-    job: dict[str, Any],  # Any: JSON
+    job: JSONDict,
     directory: RunDirectory,
-    result: Path,
-    delivery: Delivery,
+    record: Path,
+    at_work: tuple[Delivery, _Stop],
+    stored: dict[str, StoredFile],
 ) -> int:
-    command = [sys.executable, "-m", "jobs.engines.local", str(directory.path)]
+    """Run the job within its activity."""
+    delivery, stop = at_work
     recording = observed(
-        command,
+        [sys.executable, "-m", "jobs.engines.local", str(directory.path)],
         name=f"{job['name']} job",
         id=job["job_activity"],
         type="Job",
-        directory=folder,
+        directory=Path.cwd(),
         attributes={"engine": "diracx", "run": job["id"], "submitted_at": job["submitted_at"]},
-        record=result / JOB_RECORD,
+        record=record,
         announce=True,
     )
     with recording as activity:
+        stop.install()  # capture has put itself before
         delivery.wake()
-        with open(directory.log_file, "ab") as log:
-            child = subprocess.Popen(
-                command, env={**os.environ, **activity.environ()}, stdout=log, stderr=log
-            )
+        try:
+            code = _stage_and_run(job, directory, activity, stop, stored)
+            activity.ended(code)
+        except (ProvError, _StoppedError) as error:
+            code = error.exit_code
+            _tell_failure(directory, job, activity, error)
+            delivery.add(directory.record_file)
+            activity.ended(code)
+    return code
 
-        def stop(number: int, frame: FrameType | None) -> None:
-            child.send_signal(number)
 
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-            signal.signal(number, stop)
-        code = child.wait()
-        activity.ended(code)
-    return code if code >= 0 else 128 - code
+def _stage_and_run(
+    job: JSONDict,
+    directory: RunDirectory,
+    activity: Run,
+    stop: _Stop,
+    stored: dict[str, StoredFile],
+) -> int:
+    """Bring the inputs in, run the workflow, store its products if it was completed."""
+    storage: StorageElement | None = None
+    if job["storage"]:
+        storage = make_storage(StorageOptions.read(job["storage"], "storage"))
+    inputs = bring_in(placed(job["inputs"], Path.cwd()), Path.cwd(), storage, activity)
+    write_json(directory.inputs_file, inputs)
+    command = [sys.executable, "-m", "jobs.engines.local", str(directory.path)]
+    environ = {**os.environ, **activity.environ()}
+    with open(directory.log_file, "ab") as log:
+        code = stop.run(lambda: subprocess.Popen(command, env=environ, stdout=log, stderr=log))
+    if not any(event["event"] == "ended" for event in directory.events()):
+        raise _StoppedError(f"its process ended without a word; see {directory.log_file}", code)
+    if code == 0 and storage is not None:
+        stored |= store_products(job, directory, storage, activity)
+    return code
+
+
+def _tell_failure(
+    directory: RunDirectory, job: JSONDict, activity: Run, error: "ProvError | _StoppedError"
+) -> None:
+    """Say in the records and in the state of the run what failed beside the workflow."""
+    ended = [event for event in directory.events() if event["event"] == "ended"]
+    known = [record for record in directory.records() if record.get("id") == job["id"]]
+    what = "the products were not stored" if ended else "the run was broken off"
+    reason = f"{what}: {error}" if known else f"the run was not begun: {error}"
+    code = getattr(error, "code", "stopped")
+    activity.message(reason, level="error", code=code)
+    directory.append(
+        "ended", state=outcome_of_code(error.exit_code).status, exit_code=error.exit_code,
+        reason=reason, products=ended[-1]["products"] if ended else [],
+    )  # fmt: skip
+    if known:
+        close_running(list(directory.records()), directory.record_file, reason)
+        return
+    recording = observed(
+        job["command"], name=job["name"], id=job["id"], type="Workflow", directory=directory.path,
+        attributes={"engine": "diracx", "steps": job["steps"]}, record=directory.record_file,
+    )  # fmt: skip
+    with recording as run:
+        run.message(reason, level="error", code=code)
+        run.ended(error.exit_code)
 
 
 def _make_run_directory(folder: Path, job: dict[str, Any]) -> RunDirectory:  # Any: JSON
     directory = RunDirectory(folder / "run")
     directory.path.mkdir()
-    write_json(directory.inputs_file, placed(job["inputs"], folder))
     info = {
         "id": job["id"],
         "name": job["name"],
@@ -129,30 +226,6 @@ def _owner() -> str | None:
         return str(told["preferred_username"])
     except (KeyError, OSError, ValueError, IndexError, TypeError):
         return None
-
-
-def _gather(directory: RunDirectory, result: Path) -> None:
-    """Bring together what goes home: state, records, logs, products unless too large."""
-    for name in _SMALL:
-        if (directory.path / name).exists():
-            shutil.copy2(directory.path / name, result / name)
-    kept = [*directory.steps.glob("*/tool.prov.json"), *directory.steps.glob("*/std*.log")]
-    for path in kept:
-        target = result / path.relative_to(directory.path)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy2(path, target)
-    if not directory.products.is_dir():
-        return
-    files = [path for path in directory.products.rglob("*") if path.is_file()]
-    size_bytes = sum(path.stat().st_size for path in files)
-    if size_bytes > LARGEST_BYTES:
-        RunDirectory(result).append(
-            "note",
-            text=f"the products ({size_bytes} bytes) are larger than a sandbox may be: they were "
-            "left on the node",
-        )
-        return
-    shutil.copytree(directory.products, result / directory.products.name)
 
 
 if __name__ == "__main__":

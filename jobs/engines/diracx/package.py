@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from jobs.storage import ANY_OUTPUT, StorageOptions, is_lfn, normal_lfn
 from provmanager.errors import JSONDict, UsageError
 
 INPUTS = "inputs"
@@ -27,16 +28,24 @@ exec "$python" -m jobs.engines.diracx.node {job}
 
 
 def make_package(
-    folder: Path, workflow: str, inputs: JSONDict, job: JSONDict, *, python: str
+    folder: Path,
+    workflow: str,
+    inputs: JSONDict,
+    job: JSONDict,
+    *,
+    python: str,
+    storage: StorageOptions | None = None,
 ) -> list[Path]:
     """Write the input sandbox into `folder`, and return what is in it.
 
-    Files and folders of the inputs object are copied, and named relative to the folder.
+    Files and folders of the inputs object are copied, and named relative to the folder; LFNs stay
+    as they are.
 
     Raises
     ------
     UsageError
-        The workflow cannot be packed, or an input is not of this machine.
+        The workflow cannot be packed, or an input is neither of this machine nor in a storage, or
+        products cannot be named as the storage's templates have it.
     """
     from jobs.workflows import load_workflow, write_packed
 
@@ -45,7 +54,13 @@ def make_package(
     document = folder / f"{loaded.name}.cwl"
     write_packed(loaded, document)
     carried = _carried(inputs, _patterns(loaded.process), folder)
-    told = {**job, "workflow": document.name, "inputs": carried}
+    _check_storage(storage, carried, [port.name for port in loaded.outputs])
+    told = {
+        **job,
+        "workflow": document.name,
+        "inputs": carried,
+        "storage": storage.dump() if storage else None,
+    }
     (folder / JOB_FILE).write_text(json.dumps(told, indent=1, ensure_ascii=False) + "\n")
     script = folder / SCRIPT
     script.write_text(_SCRIPT.format(python=shlex.quote(python), job=JOB_FILE))
@@ -77,11 +92,14 @@ def _carry(place: Any, target: Path, folder: Path) -> None:  # Any: a File or Di
         location = one.get("location")
         if location is None:
             continue  # a literal
+        if is_lfn(location):
+            one["location"] = f"LFN:{normal_lfn(location)}"
+            continue
         path = path_of(one)
         if path is None:
             raise UsageError(
-                f"the input {location} is not of this machine: inputs travel in the job's sandbox; "
-                "storage elements are not read yet"
+                f"the input {location} is neither a file of this machine, which travels in the "
+                "job's sandbox, nor an LFN, which is read from the storage"
             )
         copied = target / Path(path).name
         target.mkdir(parents=True, exist_ok=True)
@@ -91,6 +109,47 @@ def _carry(place: Any, target: Path, folder: Path) -> None:  # Any: a File or Di
             shutil.copy2(path, copied)
         one["location"] = str(copied.relative_to(folder))
         one.pop("path", None)
+
+
+def lfns_in(inputs: Any) -> list[str]:  # Any: CWL's inputs object
+    """Return the LFNs that an inputs object names, each once."""
+    from ..local.places import each_place
+
+    found = (str(place.get("location") or "") for place in each_place(inputs))
+    return list(dict.fromkeys(f"LFN:{normal_lfn(name)}" for name in found if is_lfn(name)))
+
+
+def _check_storage(storage: StorageOptions | None, inputs: Any, outputs: Sequence[str]) -> None:
+    """Say now what would fail on the node, after hours maybe. Any: CWL's inputs object."""
+    from ..local.places import each_place
+
+    for place in each_place(inputs):
+        if not is_lfn(str(place.get("location") or "")):
+            continue
+        if storage is None:
+            raise UsageError(
+                f"the input {place['location']} lies in a storage: say in which by the option "
+                "storage of the grid (docs/grid.md)"
+            )
+        if place["class"] != "File":
+            raise UsageError(f"the input {place['location']}: an LFN is a file, not a folder")
+    if storage is not None:
+        storage.templates(scalars(inputs))
+        unknown = sorted(set(storage.lfn) - {*outputs, ANY_OUTPUT})
+        if unknown:
+            raise UsageError(
+                f"the storage has an LFN template for {', '.join(unknown)}: the workflow has no "
+                f"such output; it has: {', '.join(outputs) or 'none'}"
+            )
+
+
+def scalars(inputs: JSONDict) -> JSONDict:
+    """Return the inputs that are texts or numbers: what LFNs may be made of."""
+    return {
+        name: value
+        for name, value in inputs.items()
+        if isinstance(value, str | int | float) and not isinstance(value, bool)
+    }
 
 
 def _add_secondary(place: Any, patterns: Sequence[str]) -> None:  # Any: a File object
@@ -135,6 +194,6 @@ def placed(inputs: Any, folder: Path) -> Any:  # Any: CWL's inputs object
 
     found = copy.deepcopy(inputs)
     for place in each_place(found):
-        if "location" in place:
+        if "location" in place and not is_lfn(place["location"]):
             place["location"] = (folder / place["location"]).as_uri()
     return found

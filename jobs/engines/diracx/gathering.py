@@ -1,0 +1,87 @@
+"""On the node: what goes home in the output sandbox."""
+
+import json
+import os
+import shutil
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from jobs.storage import StoredFile
+
+from ..local.directory import RunDirectory, write_json
+from ..local.places import each_place, path_of
+
+LARGEST_BYTES = 90_000_000
+"""Most bytes of products that go home in the sandbox, of which DiracX takes 100 MB."""
+
+_SMALL = ("state.jsonl", "provenance.jsonl", "outputs.json", "run.log")
+
+
+def gather(
+    directory: RunDirectory, result: Path, stored: Mapping[str, StoredFile], *, with_products: bool
+) -> None:
+    """Bring together what goes home: state, records, logs, and the products.
+
+    Products stay behind if they are larger than a sandbox may be, or, of those that are `stored`,
+    without `with_products`.
+    """
+    products = list(_files_under(directory.products))
+    if not with_products:
+        products = [path for path in products if str(path) not in stored]
+    size_bytes = sum(path.stat().st_size for path in products)
+    if size_bytes > LARGEST_BYTES:
+        where = "in the storage" if stored else "on the node"
+        text = (
+            f"the products ({size_bytes} bytes) are larger than a sandbox may be: they are {where}"
+        )
+        directory.append("note", text=text)
+        products = []
+    if stored:
+        _tell_places(directory, stored, {str(path) for path in products})
+    for name in _SMALL:
+        if (directory.path / name).exists():
+            shutil.copy2(directory.path / name, result / name)
+    logs = (*directory.steps.glob("*/tool.prov.json"), *directory.steps.glob("*/std*.log"))
+    for path in (*logs, *products):
+        _take_along(path, directory, result)
+
+
+def _files_under(folder: Path) -> Iterable[Path]:
+    return sorted(p for p in folder.rglob("*") if p.is_file()) if folder.is_dir() else ()
+
+
+def _take_along(path: Path, directory: RunDirectory, result: Path) -> None:
+    """Link a file into the result: a sandbox holds what has several names once."""
+    target = result / path.relative_to(directory.path)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        os.link(path, target)
+    except OSError:  # a file system without links
+        shutil.copy2(path, target)
+
+
+def _tell_places(
+    directory: RunDirectory, stored: Mapping[str, StoredFile], going: set[str]
+) -> None:
+    """Say in the state and the outputs where the products lie, now that they are stored."""
+    ended: Any = None  # Any: JSON
+    for event in directory.events():
+        if event["event"] == "ended":
+            ended = event
+    for product in ended["products"] if ended else ():
+        found = stored.get(product["path"])
+        if found is not None:
+            product["lfn"] = f"LFN:{found.lfn}"
+            if product["path"] not in going:
+                product["path"] = product["lfn"]
+    if ended:
+        told = {k: v for k, v in ended.items() if k not in ("event", "at")}
+        directory.append("ended", **told)
+    outputs = json.loads(directory.outputs_file.read_text(encoding="utf-8"))
+    for place in each_place(outputs):
+        path = path_of(place)
+        if path is not None and path in stored and path not in going:
+            place["location"] = f"LFN:{stored[path].lfn}"
+            place.pop("path", None)
+    write_json(directory.outputs_file, outputs)
