@@ -59,5 +59,5 @@ def test_the_packed_workflow_is_the_same_workflow(tmp_path):
 
 def test_an_input_from_elsewhere_is_refused(tmp_path):
     inputs = {"text": {"class": "File", "location": "https://example.org/words.txt"}}
-    with pytest.raises(UsageError, match="is not of this machine"):
+    with pytest.raises(UsageError, match="nor an LFN"):
         package(tmp_path / "package", CWL / "chain.cwl", inputs)
