@@ -1,6 +1,7 @@
 """What all tests share: where the real data lie."""
 
 import os
+import signal
 import sys
 from collections.abc import Generator, Iterator
 from pathlib import Path
@@ -14,6 +15,14 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parent.parent
 TEST_DATA = Path(os.environ.get("PROV_TEST_DATA", ROOT.parent / "shared" / "data"))
 NO_DATA = f"no test data at {TEST_DATA}: set PROV_TEST_DATA (CONTRIBUTING.md)"
+
+# Started in the background or by nohup, we ignore these; so would the processes that tests start.
+for _number, _default in (
+    (signal.SIGINT, signal.default_int_handler),
+    (signal.SIGHUP, signal.SIG_DFL),
+):
+    if signal.getsignal(_number) is signal.SIG_IGN:
+        signal.signal(_number, _default)
 
 
 @pytest.fixture(scope="session")
