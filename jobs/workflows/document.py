@@ -24,6 +24,8 @@ from schema_salad.exceptions import ValidationException
 from jobs.pipelines import find_document
 from provmanager.errors import JSONDict, UsageError
 
+from .schemas import load_schemas
+
 MakeTool = Callable[[CommentedMap, LoadingContext], Process]
 
 _LONGEST_MESSAGE = 4000
@@ -113,6 +115,7 @@ def load_workflow(source: str, *, make: MakeTool = default_make_tool) -> Workflo
         context = LoadingContext({"construct_tool_object": make, "disable_js_validation": True})
         context, document, uri = fetch_document(found.location, context)
         _check_shape(document, found.location)
+        load_schemas(document.get("cwlVersion"))
         context, uri = resolve_and_validate_document(context, document, uri)
         process = make_tool(uri, context)
         process.visit(_check_runnable)

@@ -11,7 +11,7 @@ from provmanager.errors import JSONDict, NotFoundError, ProvError
 
 from ..local.directory import RunDirectory, now, read_lines
 from .grid import JobState
-from .node import JOB_RECORD
+from .names import JOB_RECORD
 
 _BEGINNING = ("name", "type", "started_at", "parent", "job")
 

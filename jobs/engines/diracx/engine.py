@@ -24,8 +24,7 @@ from .expected import with_digests
 from .grid import Grid, JobState, gone
 from .harvest import bring_home
 from .jdl import GridOptions, JobRequest, make_jdl
-from .names import job_activity_of, job_name
-from .node import RESULT
+from .names import RESULT, job_activity_of, job_name
 from .package import SCRIPT, lfns_in, make_package
 
 OPTIONS_VARIABLE = "PROV_GRID_OPTIONS"

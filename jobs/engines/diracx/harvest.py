@@ -17,7 +17,7 @@ from ..local.directory import RunDirectory, read_lines, write_json
 from .closing import close_records
 from .discovery import FoundJob, adopt
 from .grid import Grid, JobState, gone
-from .node import JOB_RECORD, PLACE_FILE, RESULT
+from .names import JOB_RECORD, PLACE_FILE, RESULT
 
 LAST_WORDS_S = 60.0
 """How long after a job was killed its output sandbox is waited for, in seconds."""

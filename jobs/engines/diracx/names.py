@@ -1,7 +1,16 @@
-"""What a job is called, so that its run is known by DiracX alone, on any machine."""
+"""What a job is called, so that its run is known by DiracX alone; and what it leaves."""
 
 import re
 import uuid
+
+RESULT = "result"
+"""Folder that goes home in the output sandbox."""
+
+JOB_RECORD = "job.prov.jsonl"
+"""In it: the record of the job itself."""
+
+PLACE_FILE = "node.json"
+"""In it: where the run lay on the node."""
 
 _LONGEST = 128  # DIRAC's column
 _NAME = re.compile(

@@ -26,14 +26,9 @@ from ..local.closing import close_running
 from ..local.delivery import Delivery
 from ..local.directory import RunDirectory, now, write_json
 from .gathering import gather
+from .names import JOB_RECORD, PLACE_FILE, RESULT
 from .package import placed
 from .staging import bring_in, store_products
-
-RESULT = "result"
-"""Folder that goes home in the output sandbox."""
-
-JOB_RECORD = "job.prov.jsonl"
-PLACE_FILE = "node.json"
 
 _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 

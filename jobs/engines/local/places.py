@@ -8,12 +8,6 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from cwltool.pathmapper import PathMapper
-from cwltool.process import stage_files
-from cwltool.stdfsaccess import StdFsAccess
-from cwltool.utils import adjustDirObjs, get_listing, normalizeFilesDirs
-from schema_salad.ref_resolver import file_uri
-
 from provmanager.capture.files import DigestMemory, digest_file, files_under
 
 _PLACES = frozenset({"File", "Directory"})
@@ -106,6 +100,13 @@ def collect_products(
     `own`, the directory of the run, are linked, others are copied: writing to a product must not
     change the input that was handed through. Names are made unique as cwltool makes them.
     """
+    # Here, because all else that is asked of places needs no cwltool, which takes long to import.
+    from cwltool.pathmapper import PathMapper
+    from cwltool.process import stage_files
+    from cwltool.stdfsaccess import StdFsAccess
+    from cwltool.utils import adjustDirObjs, get_listing, normalizeFilesDirs
+    from schema_salad.ref_resolver import file_uri
+
     made = copy.deepcopy(outputs)
     access = StdFsAccess("")
     adjustDirObjs(made, lambda d: get_listing(access, d, recursive=True))
