@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from provmanager.errors import DifferenceError, UsageError
+from provmanager.errors import AmbiguousError, DifferenceError, UsageError
 
 from ._cli import (
     Output,
@@ -26,6 +26,8 @@ from ._runs import ENGINES, interruptible, server_environ
 if TYPE_CHECKING:
     from jobs.engines import Engine, RunStatus
     from jobs.rerun import Comparison, Plan, Step
+    from provmanager.client import ProvClient
+    from provmanager.client.wire import Resolved
 
 _EPILOG = """\b
 Exit codes: 0 the same bytes or values, 1 it failed, 2 wrong use, 3 no such product, or
@@ -105,10 +107,8 @@ def main(
     from jobs.rerun import compare_results, make_plan, on_nodes, software_changes
     from provmanager.client.verification import local_path
 
-    from .trace import find_product
-
     with connect(server) as client:
-        found, _ = find_product(client, product, read_files=True)
+        found = _find(client, product)
         if found["kind"] != "entity":
             raise UsageError(f"{product} is an activity; name one of its products")
         plan = make_plan(
@@ -133,6 +133,31 @@ def main(
     run = _run(plan, runner, run_dir, server, output)
     compared = compare_results(plan, runner.results(run.id), rtol=rtol, atol=atol)
     _tell(plan, run, compared, output)
+
+
+def _find(client: "ProvClient", product: str) -> "Resolved":
+    """Return the product; of several of the name, the one that no former rerun has made."""
+    from .trace import find_product
+
+    try:
+        return find_product(client, product, read_files=True)[0]
+    except AmbiguousError as error:
+        ids = [str(candidate["id"]) for candidate in error.details["candidates"]]
+        originals = [entity for entity in ids if not _is_repeated(client, entity)]
+        if len(originals) != 1:
+            raise
+        return client.resolve(originals[0])
+
+
+def _is_repeated(client: "ProvClient", entity: str) -> bool:
+    """Whether a product was made by a prod-rerun."""
+    made = client.entity(entity)["produced_by"]
+    while made:
+        activity = client.activity(made["activity"])
+        if ((activity["command"] or {}).get("arguments") or [""])[0] == "prod-rerun":
+            return True
+        made = activity["part_of"][0] if activity["part_of"] else None
+    return False
 
 
 def _announce(plan: "Plan", output: Output) -> None:
