@@ -5,6 +5,7 @@ import math
 import re
 import warnings
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -95,14 +96,23 @@ def _is_close(a: Any, b: Any, rtol: float, atol: float) -> bool:  # Any: values 
 
         if a.shape != b.shape or a.dtype.kind != b.dtype.kind:
             return False
+        if a.dtype.kind == "O":  # texts, or rows of several lengths
+            pairs = zip(a.flat, b.flat, strict=True)
+            return all(_is_close(_row(x), _row(y), rtol, atol) for x, y in pairs)
         if a.dtype.kind in "fc":
             return bool(np.allclose(a, b, rtol=rtol, atol=atol, equal_nan=True))
         return bool(np.array_equal(a, b))
-    if isinstance(a, float) and isinstance(b, float):
+    if {type(a), type(b)} in ({float}, {float, int}):
         if math.isnan(a) or math.isnan(b):
             return math.isnan(a) and math.isnan(b)
-        return math.isclose(a, b, rel_tol=rtol, abs_tol=atol)
+        return math.isinf(a) == math.isinf(b) and (a == b or abs(a - b) <= atol + rtol * abs(b))
     return bool(type(a) is type(b) and a == b)
+
+
+def _row(value: Any) -> Any:  # Any: a text, a row of values, or what JSON has
+    import numpy as np
+
+    return np.asarray(value) if isinstance(value, list | tuple) else value
 
 
 def _short(value: Any) -> str:  # Any: values of several kinds
@@ -155,6 +165,9 @@ def _read_hdf5(path: Path) -> Iterator[tuple[str, Any]]:
     import h5py
     import numpy as np
 
+    with suppress(ImportError):  # ctapipe, and whoever writes with PyTables, compresses with blosc
+        import hdf5plugin  # noqa: F401
+
     found: list[tuple[str, Any]] = []
 
     def visit(name: str, item: Any) -> None:  # Any: h5py's objects
@@ -176,9 +189,17 @@ def _read_table(path: Path) -> Iterator[tuple[str, Any]]:
     import numpy as np
     from astropy.table import Table
 
-    table = Table.read(path, format="ascii.ecsv")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of units that astropy does not know
+        table = Table.read(path, format="ascii.ecsv")
     yield from ((f"@{key}", value) for key, value in table.meta.items())
-    yield from ((name, np.asarray(table[name])) for name in table.colnames)
+    for name in table.colnames:
+        column = table[name]
+        yield f"{name}@unit", str(column.unit)
+        if hasattr(column, "mask"):
+            yield f"{name}@mask", np.asarray(column.mask)
+            column = column.filled()
+        yield name, np.asarray(column)
 
 
 def _read_json(path: Path) -> Iterator[tuple[str, Any]]:
@@ -191,7 +212,6 @@ def _read_json(path: Path) -> Iterator[tuple[str, Any]]:
             for number, inner in enumerate(value):
                 yield from walk(inner, f"{place}/{number}")
         else:
-            is_number = isinstance(value, int) and not isinstance(value, bool)
-            yield place, float(value) if is_number else value
+            yield place, value
 
     yield from walk(json.loads(path.read_text("utf-8")), "")

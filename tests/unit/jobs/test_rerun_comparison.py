@@ -2,13 +2,14 @@
 
 import hashlib
 import json
+import shutil
 from pathlib import Path
 
 import h5py
 import numpy as np
 import pytest
 from astropy.io import fits
-from astropy.table import Table
+from astropy.table import MaskedColumn, Table
 
 from jobs.rerun import compare_files
 
@@ -116,7 +117,70 @@ def test_keywords_rows_and_kinds_count(tmp_path):
         expected = "same-values" if (former, now) == ([], {}) else "differs"
         if expected == "differs":
             assert compare_files(one, two, sha256=None).outcome == expected, (former, now)
+    for former, now, is_same in (([7], [7.0], True), ([10**15], [10**15 + 1], False)):
+        one.write_text(json.dumps({"x": former}))
+        two.write_text(json.dumps({"x": now}))
+        assert (compare_files(one, two, sha256=None).outcome == "same-values") is is_same
     binary, other = tmp_path / "a.bin", tmp_path / "b.bin"
     binary.write_bytes(b"1")
     other.write_bytes(b"2")
     assert "are not compared" in compare_files(binary, other, sha256=None).message
+
+
+def test_units_and_masks_of_tables_count(tmp_path):
+    before, after = tmp_path / "a.ecsv", tmp_path / "b.ecsv"
+    for unit, mask, where in (("km", [False, False], "rate@unit"), ("m", [False, True], "mask")):
+        for path, its_unit, its_mask in ((before, "m", [False, False]), (after, unit, mask)):
+            table = Table({"rate": MaskedColumn([1.0, 2.0], unit=its_unit, mask=its_mask)})
+            table["other"] = MaskedColumn([1, 2], mask=[True, False])
+            table.write(path, format="ascii.ecsv", overwrite=True)
+        found = compare_files(before, after, sha256=None)
+        assert found.outcome == "differs"
+        assert where in found.message or "rate" in found.message
+
+
+def test_a_real_product_of_ctapipe_is_compared_by_its_values(test_data, tmp_path):
+    """DL1 of ctapipe: PyTables, compressed with blosc, as the chain of the demo makes it."""
+    former = test_data / "calibration" / "upstream-outputs" / "products" / "lst_muons.dl1.h5"
+    if not former.is_file():
+        pytest.skip(f"there is no {former}")
+    pytest.importorskip("hdf5plugin", reason="blosc needs hdf5plugin")
+    now = tmp_path / "again.h5"
+    shutil.copy(former, now)
+    now.chmod(0o644)
+    with h5py.File(now, "r+") as file:
+        file.attrs["CTA PRODUCT CREATION TIME"] = "2027-01-01 00:00:00"
+        file.attrs["CTA ACTIVITY ID"] = "another"
+    found = compare_files(former, now, sha256=sha256(former))
+    assert found.outcome == "same-values", found
+    assert "CTA PRODUCT CREATION TIME differ, as in every run" in found.message.replace("@", "")
+    table = "dl1/event/telescope/muon/tel_001"
+    with h5py.File(now, "r+") as file:
+        events = file[table][()]
+        events["muonring_radius"][3] *= 1 + 1e-12
+        file[table][...] = events
+    assert compare_files(former, now, sha256=None).outcome == "same-values"
+    with h5py.File(now, "r+") as file:
+        events["muonring_radius"][3] *= 1.01
+        file[table][...] = events
+    found = compare_files(former, now, sha256=None)
+    assert (found.outcome, "muonring_radius" in found.message) == ("differs", True)
+    assert compare_files(former, now, sha256=None, rtol=0.1).outcome == "same-values"
+
+
+def test_a_real_table_of_an_atmosphere_is_compared_by_its_values(test_data, tmp_path):
+    """Column density profiles of calibpipe, in ECSV with units."""
+    products = test_data / "calibration" / "upstream-outputs" / "products"
+    former = products / "contemporary_atmospheric_profile.ascii.ecsv"
+    if not former.is_file():
+        pytest.skip(f"there is no {former}")
+    table = Table.read(former, format="ascii.ecsv")
+    now = tmp_path / "again.ecsv"
+    name = table.colnames[1]
+    for factor, outcome in ((1 + 1e-13, "same-values"), (1 + 1e-6, "differs")):
+        table[name][2] *= factor
+        table.meta["DATE"] = "2027-01-01"
+        table.write(now, format="ascii.ecsv", overwrite=True)
+        found = compare_files(former, now, sha256=sha256(former))
+        assert found.outcome == outcome, found
+    assert name in found.message
