@@ -25,6 +25,7 @@ COMMANDS = {
     "testbed": ("testbed", "A DiracX on this machine, to try grid submission."),
     "token": ("token", "Make, list and revoke access tokens."),
     "trace": ("trace", "Show what a product came from, or what came of it."),
+    "validate": ("validate", "Check documents and lineages against W3C PROV-CONSTRAINTS."),
     "verify": ("verify", "Check files, documents and the log against the record."),
 }
 """Name of each command, its module here, and what it does."""

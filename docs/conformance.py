@@ -8,6 +8,7 @@ page is not what this makes.
 
 import json
 import os
+import re
 import sys
 from collections import Counter
 from collections.abc import Iterator
@@ -21,6 +22,7 @@ from prov.model import ProvDocument
 from provmanager.errors import DocumentError, UsageError
 from provmanager.formats.prov_compare import difference
 from provmanager.formats.prov_document import document_to_prov, read_prov, write
+from provmanager.formats.prov_facts import instances_of
 from provmanager.model import Document, Statement
 
 PAGE = Path(__file__).with_suffix(".md")
@@ -102,6 +104,35 @@ LOSSES = (
      " for it."),
 )  # fmt: skip
 
+CASES = "provtoolbox-validation/validate"
+# What the tests of ProvToolbox expect where the name does not say it.
+CASES_INVALID = {"derivation2", "specialization4"}  # its OrderingTest finds a strict cycle
+# ... and where it says another thing than the name: "SUCCESS: no uniqueness".
+CASES_TESTED_VALID = {
+    "usage-fail1", "usage-fail5", "usage-fail6", "usage-fail7", "delegation-fail4"
+}  # fmt: skip
+_USAGE = (
+    "No constraint makes usages unique: an activity may use an entity several times. The test of"
+    " ProvToolbox expects no failure either."
+)
+_DELEGATION = (
+    "The activity of a delegation is expandable (Definition 4): '-' stands for an unknown one,"
+    " which unifies. The test of ProvToolbox calls it a success."
+)
+_RESPONSIBLE = (
+    "The responsible agent is not expandable (Definition 4), so '-' may not stand there;"
+    " ProvToolbox leaves the case out of its tests."
+)
+EXPLANATIONS = {
+    "usage-fail1": _USAGE, "usage-fail5": _USAGE, "usage-fail6": _USAGE, "usage-fail7": _USAGE,
+    "delegation-fail4": _DELEGATION,
+    "delegation-success3": _RESPONSIBLE, "delegation-success4": _RESPONSIBLE,
+    "bundle-fail1": "Written in a draft of PROV-XML (`prov:bundle`); the final one has"
+    " `prov:bundleContent`. `prov` does not read it either.",
+}  # fmt: skip
+for _stem in ("bundle-success1", "bundle-success2"):
+    EXPLANATIONS[_stem] = EXPLANATIONS["bundle-fail1"]
+
 
 @dataclass
 class Row:
@@ -125,6 +156,9 @@ class Results:
     refusals: list[tuple[str, str, bool]] = field(default_factory=list)
     unwritable: Counter[tuple[str, str]] = field(default_factory=Counter)
     different: list[str] = field(default_factory=list)
+    cases: dict[str, Counter[str]] = field(default_factory=dict)
+    disagreements: list[tuple[str, str, str, str, str]] = field(default_factory=list)
+    validity: dict[str, Counter[str]] = field(default_factory=dict)
 
 
 def documents_of(folder: Path, infix: str) -> Iterator[tuple[Path, str]]:
@@ -168,7 +202,42 @@ def measure(data: Path) -> Results:
             row = results.rows.setdefault((name, format_), Row())
             row.documents += 1
             _measure_one(path, str(path.relative_to(data)), format_, row, results)
+            _validate_one(path, name, folder == CASES, results)
     return results
+
+
+def _validate_one(path: Path, set_name: str, is_case: bool, results: Results) -> None:
+    """Check a document against PROV-CONSTRAINTS, and a case against what is expected of it."""
+    try:
+        document = read_prov(path.read_bytes())
+    except DocumentError:
+        found, rules = "refused", set()
+    else:
+        violations = [v for i in instances_of(document) for v in i.violations()]
+        found = "invalid" if violations else "valid"
+        rules = {v.rule.number or v.rule.name for v in violations}
+    if not is_case:
+        counts = results.validity.setdefault(set_name, Counter())
+        counts[found] += 1
+        counts.update(f"rule {rule}" for rule in rules)
+        return
+    is_invalid = "-fail" in path.stem or path.stem in CASES_INVALID
+    expected = "invalid" if is_invalid else "valid"
+    kind = re.sub(r"(-success|-fail)?\d*$", "", path.stem)
+    kind = kind if path.parent.name in ("unification", "validate") else (
+        path.parent.name if path.parent.name == "issue" else f"{path.parent.name} {kind}"
+    )  # fmt: skip
+    counts = results.cases.setdefault(kind, Counter())
+    counts["cases"] += 1
+    counts["agree"] += found == expected
+    counts[found] += 1
+    tested = "valid" if path.stem in CASES_TESTED_VALID else expected
+    counts["tested"] += found == tested
+    if found != expected:
+        name = f"{path.parent.name}/{path.name}"
+        unread = "Not read, see above." if found == "refused" else ""
+        why = EXPLANATIONS.get(path.stem, unread)
+        results.disagreements.append((name, expected, tested, found, why))
 
 
 def _measure_one(path: Path, name: str, format_: str, row: Row, results: Results) -> None:
@@ -256,8 +325,60 @@ def render(results: Results) -> str:
             "|---|---|",
             *(_refusal(*refusal) for refusal in results.refusals),
             "",
+            *_constraint_tables(results),
         ]
     )
+
+
+def _constraint_tables(results: Results) -> list[str]:
+    total: Counter[str] = Counter()
+    for counts in results.cases.values():
+        total.update(counts)
+    rows = [*sorted(results.cases.items()), ("**all**", total)]
+    columns = ("cases", "agree", "tested", "valid", "invalid", "refused")
+    return [
+        "## PROV-CONSTRAINTS",
+        "",
+        "The validation cases of ProvToolbox, and what `prod-validate` finds. A case's name says"
+        " what it is (`-success`, `-fail`); where it does not, and where they say another thing,"
+        " the tests of ProvToolbox itself (its classes `ValidateTest` and `OrderingTest`) do."
+        f" {_share(total, 'agree')} agree with the names, {_share(total, 'tested')} with those"
+        " tests.",
+        "",
+        "| class | cases | agree with name | with test | found valid | found invalid | not read |",
+        "|---|--:|--:|--:|--:|--:|--:|",
+        *(f"| {k} | " + " | ".join(str(n[c]) for c in columns) + " |" for k, n in rows),
+        "",
+        "Every disagreement:",
+        "",
+        "| case | by its name | by the test | found | why |",
+        "|---|---|---|---|---|",
+        *(f"| {' | '.join(disagreement)} |" for disagreement in results.disagreements),
+        "",
+        "The other documents. A violated rule is counted once a document.",
+        "",
+        "| set | valid | invalid | not read | rules violated |",
+        "|---|--:|--:|--:|---|",
+        *(_validity_row(name, counts) for name, counts in results.validity.items()),
+        "",
+        "All runs of CWLProv violate Constraint 28: cwltool states the start of the run a fraction"
+        " of a millisecond later than the start time of its activity, and both are one instant.",
+        "",
+    ]
+
+
+def _share(total: Counter[str], key: str) -> str:
+    return f"{total[key]} of {total['cases']} ({total[key] / total['cases']:.1%})"
+
+
+def _validity_row(name: str, counts: Counter[str]) -> str:
+    rules = sorted(
+        ((key.removeprefix("rule "), n) for key, n in counts.items() if key.startswith("rule ")),
+        key=lambda pair: (len(pair[0]), pair[0]),
+    )
+    told = ", ".join(f"{rule} ({n})" for rule, n in rules)
+    numbers = " | ".join(str(counts[key]) for key in ("valid", "invalid", "refused"))
+    return f"| {name} | {numbers} | {told} |"
 
 
 def _document_table(results: Results, total: Row) -> list[str]:

@@ -41,7 +41,7 @@ def parse_xml(data: bytes, notes: NoteBook) -> ProvDocument:
     UnrecognisedFormatError
         It is XML, but its root is not ``prov:document``.
     """
-    root = _load(data)
+    root = load_xml(data)
     if root.tag != _ROOT:
         raise UnrecognisedFormatError(
             f"XML whose root is {root.tag}; that of PROV-XML is {_ROOT}",
@@ -58,7 +58,14 @@ def parse_xml(data: bytes, notes: NoteBook) -> ProvDocument:
     return document
 
 
-def _load(data: bytes) -> "etree._Element":
+def load_xml(data: bytes) -> "etree._Element":
+    """Return the root of the XML `data`, which may neither fetch nor hide anything.
+
+    Raises
+    ------
+    DocumentError
+        It is not well-formed, or declares a document type.
+    """
     parser = etree.XMLParser(
         resolve_entities=False,
         no_network=True,

@@ -271,8 +271,18 @@ class _Unification:
             message = f"{called(row.args[0])} is a mention of two: {what}"
         else:
             kinds = " and ".join(dict.fromkeys((first.relation, row.relation)))
-            message = f"the {kinds} {called(row.id)} cannot be one: {what}"
+            message = f"the {kinds} {self._identity(row)} cannot be one: {what}"
         self._tell(rule, message, first, row)
+
+    def _identity(self, row: Row) -> str:
+        """Return the identifier of a row, or what it is between where it has none."""
+        if self._terms.value(row.id) is not None:
+            return self._normal.called(row.id)
+        return " and ".join(
+            self._normal.called(term)
+            for parameter, term in zip(SIGNATURES[row.relation], row.args, strict=True)
+            if parameter.name != "time"
+        )
 
     def _unify(self, one: int, other: int) -> bool:
         found = self._terms.unify(one, other)

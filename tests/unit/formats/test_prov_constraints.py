@@ -19,7 +19,7 @@ from provmanager.model.constraints.specialization import Specializations
 def instances(statements: str) -> list[Instance]:
     text = f"document\nprefix ex <http://example.org/>\n{statements}\nendDocument\n"
     document = read_prov(text.encode())
-    return instances_of(document.statements, document.namespaces)
+    return instances_of(document)
 
 
 def violations(statements: str) -> list[Violation]:
