@@ -21,10 +21,16 @@ from .wire import (
     DescriptionsResult,
     Direction,
     DocumentFormat,
+    ExportFormat,
+    Group,
     Info,
     JSONDict,
     LineageAnswer,
     NewToken,
+    OpenRun,
+    ProductionDefined,
+    ProductionItem,
+    ProductionStatus,
     ProductItem,
     Receipt,
     Resolved,
@@ -266,6 +272,41 @@ class ProvClient:
     def run(self, start: str) -> WorkflowRun:
         """Return the run whose UUID begins so, with its steps and what they made."""
         return cast(WorkflowRun, self._transport.json("GET", f"/v1/runs/{_part(start)}"))
+
+    # --- productions
+
+    def productions(self, **filters: object) -> SearchPage[ProductionItem]:
+        """List productions, the newest first: ``limit``, ``cursor``."""
+        answer = self._transport.json("GET", "/v1/productions", query=filters)
+        return cast(SearchPage[ProductionItem], answer)
+
+    def production(self, name: str) -> ProductionStatus:
+        """Return how far a production is."""
+        path = f"/v1/productions/{_part(name)}"
+        return cast(ProductionStatus, self._transport.json("GET", path))
+
+    def define_production(self, name: str, document: JSONDict) -> ProductionDefined:
+        """Define a production (schema production.v1), from now on."""
+        path = f"/v1/productions/{_part(name)}"
+        return cast(ProductionDefined, self._send_json("PUT", path, document, is_idempotent=True))
+
+    def claim_groups(self, name: str, claim: JSONDict) -> list[Group]:
+        """Claim groups of inputs for runs: ``definition holder place lease_s most filled dry_run``.
+
+        Repeated, it returns what was claimed and not reported as submitted.
+        """
+        path = f"/v1/productions/{_part(name)}/claims"
+        answer = self._send_json("POST", path, claim, is_idempotent=True)
+        return cast(list[Group], answer["items"])
+
+    def report_runs(self, name: str, report: JSONDict) -> list[OpenRun]:
+        """Say which runs were submitted and settled: ``holder lease_s submitted settled``.
+
+        Returns those that are submitted and not settled.
+        """
+        path = f"/v1/productions/{_part(name)}/reports"
+        answer = self._send_json("POST", path, report, is_idempotent=True)
+        return cast(list[OpenRun], answer["items"])
 
     # --- descriptions
 

@@ -44,7 +44,7 @@ class Intake:
 
     def __init__(self, database: Database, policy: IngestPolicy) -> None:
         self._database = database
-        self._policy = policy
+        self.policy = policy
         self._queue: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._work, name="intake", daemon=True)
 
@@ -59,7 +59,7 @@ class Intake:
 
     def read(self, sources: Sequence[Source]) -> list[Reading | Outcome]:
         """Read documents, which needs no turn: while others are recorded."""
-        return read_sources(sources, policy=self._policy)
+        return read_sources(sources, policy=self.policy)
 
     def submit(self, reading: Reading) -> "Future[Outcome]":
         """Let one document be recorded; the outcome is there when it is committed."""
@@ -70,14 +70,14 @@ class Intake:
     def record_many(self, items: Sequence[Reading | Outcome]) -> list[Outcome]:
         """Record documents in a transaction of their own."""
         with self._database.transaction() as session:
-            return record_read(session, items, policy=self._policy)
+            return record_read(session, items, policy=self.policy)
 
     def _work(self) -> None:
         while (first := self._queue.get()) is not None:
             batch = [first]
             size = len(first.reading.source.data)
             is_last = False
-            while len(batch) < _MOST and size < self._policy.max_document_bytes:
+            while len(batch) < _MOST and size < self.policy.max_document_bytes:
                 try:
                     more = self._queue.get_nowait()
                 except queue.Empty:

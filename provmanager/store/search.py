@@ -45,29 +45,41 @@ _PACKAGE = (
 
 
 @dataclass(slots=True)
-class _Where:
+class Where:
+    """Conditions of a statement, and the values in them."""
+
     conditions: list[str] = field(default_factory=list)
     given: dict[str, Any] = field(default_factory=dict)  # Any: bound values
 
     def add(self, condition: str, **given: Any) -> None:  # Any: bound values
+        """Add a condition."""
         self.conditions.append(condition)
         self.given |= given
 
     def sql(self) -> str:
+        """Return all of them as one."""
         return " AND ".join(self.conditions) or "true"
 
 
-def _pattern(text_: str) -> str:
+def like_pattern(text_: str) -> str:
+    """Return a pattern with ``*`` and ``?`` as one of SQL's LIKE."""
     escaped = text_.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
     return escaped.replace("*", "%").replace("?", "_")
 
 
-def _where(wanted: ActivityFilter) -> _Where:
-    where = _Where()
+def where_of(session: Session, wanted: ActivityFilter) -> Where:
+    """Return the conditions on ``prov.activity a`` that `wanted` says."""
+    where = _where(wanted)
+    _add_parameters(session, where, wanted.parameters)
+    return where
+
+
+def _where(wanted: ActivityFilter) -> Where:
+    where = Where()
     if wanted.name is not None:
-        where.add("a.name LIKE :name", name=_pattern(wanted.name))
+        where.add("a.name LIKE :name", name=like_pattern(wanted.name))
     if wanted.version is not None:
-        where.add("a.version LIKE :version", version=_pattern(wanted.version))
+        where.add("a.version LIKE :version", version=like_pattern(wanted.version))
     if wanted.status is not None:
         where.add("a.status = :status", status=wanted.status)
     if wanted.after is not None:
@@ -77,14 +89,14 @@ def _where(wanted: ActivityFilter) -> _Where:
     if wanted.host is not None:
         where.add(
             "a.host_id IN (SELECT host_id FROM prov.host WHERE name LIKE :host)",
-            host=_pattern(wanted.host),
+            host=like_pattern(wanted.host),
         )
     if wanted.person is not None:
         where.add(
             "a.activity_id IN (SELECT w.activity_id FROM prov.was_associated_with w "
             "JOIN prov.agent g USING (agent_id) WHERE g.name ILIKE :person "
             "OR g.email ILIKE :person OR g.iri ILIKE :person)",
-            person=f"%{_pattern(wanted.person)}%",
+            person=f"%{like_pattern(wanted.person)}%",
         )
     for i, (package, version) in enumerate(wanted.packages):
         condition = _PACKAGE.replace(":package", f":package{i}")
@@ -96,7 +108,7 @@ def _where(wanted: ActivityFilter) -> _Where:
     return where
 
 
-def _add_parameters(session: Session, where: _Where, parameters: Sequence[tuple[str, Any]]) -> None:
+def _add_parameters(session: Session, where: Where, parameters: Sequence[tuple[str, Any]]) -> None:
     """Restrict by parameter values: templates first, then what activities override."""
     for i, (name, value) in enumerate(parameters):
         rows = session.execute(
@@ -105,7 +117,7 @@ def _add_parameters(session: Session, where: _Where, parameters: Sequence[tuple[
                 "FROM prov.configuration c, jsonb_each(c.content) k "
                 "WHERE k.key = :n OR k.key LIKE :tail"
             ),
-            {"n": name, "tail": "%." + _pattern(name), "v": _json(value)},
+            {"n": name, "tail": "%." + like_pattern(name), "v": as_json(value)},
         )
         templates: dict[str, tuple[list[int], list[int]]] = {}
         for row in rows:
@@ -113,7 +125,7 @@ def _add_parameters(session: Session, where: _Where, parameters: Sequence[tuple[
             (same if row.same else other).append(row.configuration_id)
         alternatives: list[str] = []
         for j, (key, (same, other)) in enumerate(sorted(templates.items())):
-            names = {f"k{i}_{j}": key, f"v{i}_{j}": _json(value), f"s{i}_{j}": same,
+            names = {f"k{i}_{j}": key, f"v{i}_{j}": as_json(value), f"s{i}_{j}": same,
                      f"o{i}_{j}": other}  # fmt: skip
             where.given |= names
             overridden = f"a.overrides -> :k{i}_{j} = CAST(:v{i}_{j} AS jsonb)"
@@ -125,7 +137,8 @@ def _add_parameters(session: Session, where: _Where, parameters: Sequence[tuple[
         where.conditions.append(f"({' OR '.join(alternatives) or 'false'})")
 
 
-def _json(value: Any) -> str:  # Any: JSON value
+def as_json(value: Any) -> str:  # Any: JSON value
+    """Return a value as the text of its JSON."""
     return json.dumps(value)
 
 
@@ -133,8 +146,7 @@ def search_activities(
     session: Session, wanted: ActivityFilter, *, limit: int, offset: int
 ) -> tuple[int, list[RowMapping]]:
     """Return how many activities match, and one page of them, the newest first."""
-    where = _where(wanted)
-    _add_parameters(session, where, wanted.parameters)
+    where = where_of(session, wanted)
     source = f"FROM prov.activity a LEFT JOIN prov.host h USING (host_id) WHERE {where.sql()}"
     total = session.execute(text(f"SELECT count(*) {source}"), where.given).scalar_one()
     rows = session.execute(
@@ -163,11 +175,10 @@ def search_products(
     product : str, optional
         Name of the product, or pattern with ``*``. Alone, products without a producer match too.
     """
-    where = _where(wanted)
-    _add_parameters(session, where, wanted.parameters)
+    where = where_of(session, wanted)
     join = "JOIN" if where.conditions else "LEFT JOIN"
     if product is not None:
-        where.add("coalesce(e.name, e.base_name) LIKE :product", product=_pattern(product))
+        where.add("coalesce(e.name, e.base_name) LIKE :product", product=like_pattern(product))
     source = (
         f"FROM prov.entity e {join} prov.activity a ON a.activity_id = e.generated_by "
         f"LEFT JOIN prov.directory d USING (directory_id) WHERE {where.sql()}"

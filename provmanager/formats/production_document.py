@@ -1,0 +1,176 @@
+"""Productions as people write them (``schemas/production.v1.json``), YAML or JSON."""
+
+import json
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+import schemas
+from provmanager.errors import DocumentError, JsonSyntaxError
+from provmanager.model.productions import (
+    RETRIES,
+    WAIT_S,
+    InputQuery,
+    ProducerQuery,
+    Production,
+    ProductionStep,
+    Range,
+)
+
+from .written import Fault, error_of, fault_of, read_yaml, without_nulls
+
+if TYPE_CHECKING:
+    import yaml
+    from jsonschema import Draft202012Validator
+
+JSONDict = Mapping[str, Any]  # Any: free-form JSON
+SCHEMA = "production.v1"
+
+
+def read_production(data: bytes) -> Production:
+    """Read a production, YAML or JSON.
+
+    Raises
+    ------
+    DocumentError
+        It is not YAML (``line``), or does not fit the schema (``pointer``, ``line``, ``expected``,
+        ``found``). What starts as JSON and is not gives `JsonSyntaxError`.
+    """
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise DocumentError(f"not UTF-8 text: {error}", expected="UTF-8 text") from error
+    if text.lstrip().startswith("{"):
+        try:
+            return from_json(json.loads(text))
+        except json.JSONDecodeError as error:
+            raise JsonSyntaxError(
+                f"not JSON: {error.msg} at line {error.lineno}, column {error.colno}",
+                line=error.lineno,
+            ) from error
+    value, lines = read_yaml(text, _scalar)
+    return from_json(value, lines=lines)
+
+
+def from_json(
+    value: Any,  # Any: whatever JSON there is, checked here
+    *,
+    lines: Mapping[str, int] | None = None,
+) -> Production:
+    """Make a production of JSON that fits the schema.
+
+    Raises
+    ------
+    DocumentError
+        It does not fit; the message names the first five places.
+    """
+    held = without_nulls(value)
+    faults = [fault_of(error) for error in _validator().iter_errors(held)]
+    faults = faults or list(_inconsistent(held))
+    if faults:
+        raise error_of(faults, lines or {})
+    return Production(
+        name=held["name"],
+        steps=tuple(_step(step, held) for step in held["steps"]),
+        metadata=held.get("metadata", {}),
+        description=held.get("description"),
+        document=held,
+    )
+
+
+@cache
+def _validator() -> "Draft202012Validator":
+    from jsonschema import Draft202012Validator
+
+    return Draft202012Validator(schemas.load(SCHEMA))
+
+
+def _scalar(node: "yaml.ScalarNode") -> Any:  # Any: JSON scalars
+    """Take a word as YAML 1.1 does, but for instants, which stay texts."""
+    import yaml
+
+    if node.style is None:
+        resolver: Any = yaml.resolver.Resolver()  # Any: it has no types
+        tag = resolver.resolve(yaml.ScalarNode, node.value, (True, False))
+        if tag.rpartition(":")[2] in ("int", "float", "bool", "null"):
+            plain = yaml.ScalarNode(tag, node.value, node.start_mark, node.end_mark)
+            return yaml.constructor.SafeConstructor().construct_object(plain)
+    return node.value
+
+
+def _inconsistent(held: JSONDict) -> Iterator[Fault]:
+    """Find what the schema cannot: names that stand twice, and steps that are not there."""
+    before: list[str] = []
+    for number, step in enumerate(held["steps"]):
+        pointer = f"/steps/{number}"
+        if step["name"] in before:
+            yield Fault(f"{pointer}/name", "another name for each step", repr(step["name"]))
+        source = step["input"].get("from")
+        if source is not None and source not in before:
+            expected = f"an earlier step ({', '.join(before) or 'there is none'})"
+            yield Fault(f"{pointer}/input/from", expected, repr(source))
+        if step["files"] in step.get("inputs", {}):
+            expected = f"no value for {step['files']!r}, which takes the group"
+            yield Fault(f"{pointer}/inputs/{step['files']}", expected, "one")
+        yield from _no_days(step["input"], f"{pointer}/input")
+        before.append(step["name"])
+
+
+def _no_days(query: JSONDict, pointer: str) -> Iterator[Fault]:
+    for part in ("generated", "activity"):
+        for bound in ("after", "before"):
+            said = query.get(part, {}).get(bound)
+            if said is not None and _instant(said) is None:
+                yield Fault(f"{pointer}/{part}/{bound}", "an instant that there is", repr(said))
+
+
+def _step(step: JSONDict, whole: JSONDict) -> ProductionStep:
+    group = step.get("group", {})
+    return ProductionStep(
+        name=step["name"],
+        input=_query(step["input"]),
+        workflow=step["workflow"],
+        files=step["files"],
+        group_size=group.get("size", 1),
+        group_by=group.get("by"),
+        wait_s=float(group.get("wait_s", WAIT_S)),
+        inputs=step.get("inputs", {}),
+        engine=step.get("engine", whole.get("engine", "local")),
+        job={**whole.get("job", {}), **step.get("job", {})},
+        retries=step.get("retries", whole.get("retries", RETRIES)),
+    )
+
+
+def _query(query: JSONDict) -> InputQuery:
+    generated = query.get("generated", {})
+    activity = query.get("activity")
+    return InputQuery(
+        from_step=query.get("from"),
+        **{name: query.get(name)
+           for name in ("output", "name", "location", "kind", "content_type", "role")},
+        metadata={name: _wanted(value) for name, value in query.get("metadata", {}).items()},
+        after=_instant(generated.get("after")),
+        before=_instant(generated.get("before")),
+        activity=None if activity is None else ProducerQuery(
+            **{k: v for k, v in activity.items() if k not in ("after", "before", "packages")},
+            packages=tuple(activity.get("packages", ())),
+            after=_instant(activity.get("after")),
+            before=_instant(activity.get("before")),
+        ),
+    )  # fmt: skip
+
+
+def _wanted(value: Any) -> Any:  # Any: a scalar, tuple of scalars or Range
+    if isinstance(value, list):
+        return tuple(value)
+    return Range(**value) if isinstance(value, dict) else value
+
+
+def _instant(text: str | None) -> datetime | None:
+    """Return the instant, in UTC where it has no zone; None where there is none such."""
+    try:
+        found = datetime.fromisoformat(text) if text else None
+    except ValueError:
+        return None
+    return found.replace(tzinfo=UTC) if found is not None and found.tzinfo is None else found

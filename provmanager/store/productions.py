@@ -1,0 +1,444 @@
+"""Productions: what a step may take, what its runs have used, and who looks after them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import RowMapping, text
+from sqlalchemy.orm import Session
+
+from provmanager.model.productions import InputQuery, ProducerQuery, Range
+
+from .search import ActivityFilter, Where, as_json, like_pattern, where_of
+
+_ENTITIES = (
+    "FROM prov.entity e LEFT JOIN prov.activity a ON a.activity_id = e.generated_by "
+    "LEFT JOIN prov.directory d ON d.directory_id = e.directory_id "
+    "LEFT JOIN prov.role r ON r.role_id = e.generation_role_id"
+)
+_STEP_RUNS = (
+    "FROM prov.was_informed_by i JOIN prov.activity a ON a.activity_id = i.informed_id "
+    "LEFT JOIN prov.production_run p ON p.run_uuid = a.activity_uuid "
+    "WHERE i.informant_id = :step AND i.kind = 'part-of'"
+)
+_STEP_USES = (
+    "FROM prov.was_informed_by i JOIN prov.activity a ON a.activity_id = i.informed_id "
+    "JOIN prov.used u ON u.activity_id = a.activity_id JOIN prov.role r USING (role_id) "
+    "LEFT JOIN prov.production_run p ON p.run_uuid = a.activity_uuid "
+    "WHERE i.informant_id = :step AND i.kind = 'part-of' AND r.name = :role"
+)
+_FAILED = "a.status IN ('error', 'interrupted')"
+IS_AT_HOME = "(p.run_uuid IS NULL OR p.settled_at IS NOT NULL OR p.held_until < clock_timestamp())"
+"""Whether nobody is still busy with bringing home what a run made."""
+
+
+def ids_of(session: Session, uuids: Sequence[UUID]) -> dict[UUID, int]:
+    """Return the keys of those of the activities that the record has."""
+    rows = session.execute(
+        text(
+            "SELECT activity_uuid, activity_id FROM prov.activity "
+            "WHERE activity_uuid = ANY(CAST(:u AS uuid[]))"
+        ),
+        {"u": [str(uuid) for uuid in uuids]},
+    )
+    return {row.activity_uuid: row.activity_id for row in rows}
+
+
+def definition(session: Session, production: UUID) -> RowMapping | None:
+    """Return (uuid, definition, defined_at) of a production as it was last defined."""
+    rows = session.execute(
+        text(
+            "SELECT a.activity_uuid AS uuid, a.details -> 'definition' AS definition, "
+            "a.started_at AS defined_at FROM prov.was_informed_by i "
+            "JOIN prov.activity o ON o.activity_id = i.informant_id "
+            "JOIN prov.activity a ON a.activity_id = i.informed_id "
+            "WHERE o.activity_uuid = :u AND i.kind = 'part-of' AND a.type = 'ProductionDefinition' "
+            "ORDER BY a.started_at DESC, a.activity_uuid LIMIT 1"
+        ),
+        {"u": str(production)},
+    )
+    return rows.mappings().one_or_none()
+
+
+def productions(session: Session, *, limit: int, offset: int) -> tuple[int, list[RowMapping]]:
+    """Return how many productions there are, and one page of them, the newest first."""
+    total = session.execute(
+        text("SELECT count(*) FROM prov.activity WHERE type = 'Production'")
+    ).scalar_one()
+    rows = session.execute(
+        text(
+            "SELECT activity_uuid AS uuid, name, started_at FROM prov.activity "
+            "WHERE type = 'Production' ORDER BY started_at DESC NULLS LAST, activity_uuid "
+            "LIMIT :limit OFFSET :offset"
+        ),
+        {"limit": limit, "offset": offset},
+    )
+    return total, list(rows.mappings())
+
+
+# --- what a step may take
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Taker:
+    """A step as it looks for inputs.
+
+    Attributes
+    ----------
+    step, upstream : int
+        Keys of the activities of the step, and of the one whose outputs it takes.
+    role : str
+        Role in which runs of the step use what they take.
+    by : str, optional
+        What the key is by which inputs come in groups: ``folder`` or ``metadata.NAME``.
+    """
+
+    query: InputQuery
+    step: int
+    role: str
+    upstream: int | None = None
+    by: str | None = None
+
+
+def free_inputs(session: Session, taker: Taker, limit: int) -> list[RowMapping]:
+    """Return (entity_id, entity_uuid, key) of what fits and no run of the step used, by key."""
+    where = _free(session, taker)
+    key = "NULL"
+    if taker.by == "folder":
+        key = "d.uri"
+    elif taker.by is not None:
+        key = f"{_metadata(where, 'key', taker.by.removeprefix('metadata.'))} #>> '{{}}'"
+    rows = session.execute(
+        text(
+            f"SELECT e.entity_id, e.entity_uuid, {key} AS key {_ENTITIES} "
+            f"WHERE {where.sql()} "
+            "ORDER BY key NULLS FIRST, coalesce(e.generated_at, a.ended_at), e.base_name, "
+            "e.entity_uuid LIMIT :limit"
+        ),
+        {**where.given, "limit": limit},
+    )
+    return list(rows.mappings())
+
+
+def n_free_inputs(session: Session, taker: Taker) -> int:
+    """Return how many there are."""
+    where = _free(session, taker)
+    statement = text(f"SELECT count(*) {_ENTITIES} WHERE {where.sql()}")
+    return int(session.execute(statement, where.given).scalar_one())
+
+
+def _free(session: Session, taker: Taker) -> Where:
+    where = _where(session, taker.query, taker.upstream)
+    where.add(
+        "NOT EXISTS (SELECT 1 FROM prov.used u JOIN prov.role ur USING (role_id) "
+        "JOIN prov.was_informed_by ui ON ui.informed_id = u.activity_id "
+        "AND ui.informant_id = :step AND ui.kind = 'part-of' "
+        "WHERE u.entity_id = e.entity_id AND ur.name = :taken_as)",
+        step=taker.step,
+        taken_as=taker.role,
+    )
+    return where
+
+
+def _producer(session: Session, wanted: ProducerQuery) -> Where:
+    """Return the conditions on the activity that generated an input."""
+    packages = (p.partition("==") for p in wanted.packages)
+    where = where_of(
+        session,
+        ActivityFilter(
+            name=wanted.name, version=wanted.version, after=wanted.after, before=wanted.before,
+            host=wanted.host, person=wanted.person,
+            packages=tuple((name.strip(), version.strip() or None)
+                           for name, _, version in packages),
+            parameters=tuple(wanted.parameters.items()),
+        ),
+    )  # fmt: skip
+    where.add("a.activity_id IS NOT NULL")
+    if wanted.type is not None:
+        where.add("a.type LIKE :producer_type", producer_type=like_pattern(wanted.type))
+    if wanted.site is not None:
+        where.add("a.job ->> 'site' LIKE :site", site=like_pattern(wanted.site))
+    return where
+
+
+def _where(session: Session, query: InputQuery, upstream: int | None) -> Where:
+    where = _producer(session, query.activity) if query.activity else Where()
+    where.add("e.invalidated_at IS NULL AND e.kind <> 'value'")
+    where.add("(a.activity_id IS NULL OR a.is_claim OR a.status = 'completed')")
+    if query.from_step is not None:
+        _add_outputs(where, query.output, upstream)
+    patterns = {
+        "name": "coalesce(e.name, e.base_name)", "location": "d.uri || e.base_name",
+        "content_type": "e.content_type", "role": "r.name",
+    }  # fmt: skip
+    for name, column in patterns.items():
+        value = getattr(query, name)
+        if value is not None:
+            where.add(f"{column} LIKE :wanted_{name}", **{f"wanted_{name}": like_pattern(value)})
+    if query.kind is not None:
+        where.add("e.kind = :kind", kind=query.kind)
+    made_at = "coalesce(e.generated_at, a.ended_at)"
+    if query.after is not None:
+        where.add(f"{made_at} >= :made_after", made_after=query.after)
+    if query.before is not None:
+        where.add(f"{made_at} < :made_before", made_before=query.before)
+    for number, (name, value) in enumerate(query.metadata.items()):
+        _add_metadata(where, number, name, value)
+    return where
+
+
+def _add_outputs(where: Where, output: str | None, upstream: int | None) -> None:
+    """Restrict to what the completed runs of a step gave, once it is at home."""
+    runs = f"(SELECT a.activity_id {_STEP_RUNS} AND a.status = 'completed' AND {IS_AT_HOME})"
+    runs = runs.replace(":step", ":upstream")
+    is_output = "" if output is None else "AND o.name = :output "
+    where.add(
+        "e.entity_id IN (SELECT m.entity_id FROM prov.entity m "  # noqa: S608
+        "LEFT JOIN prov.role o ON o.role_id = m.generation_role_id "
+        f"WHERE m.generated_by IN {runs} {is_output}"
+        "UNION SELECT c.entity_id FROM prov.generation_claim c JOIN prov.role o USING (role_id) "
+        f"WHERE c.reason IN ('outer-level', 'another-role') AND c.activity_id IN {runs} "
+        f"{is_output})",
+        upstream=upstream,
+    )
+    if output is not None:
+        where.given["output"] = output
+
+
+def _metadata(where: Where, number: object, name: str) -> str:
+    """Return what gives the value of an entity's attribute: by its name, else by its path."""
+    where.given |= {f"field_{number}": name, f"path_{number}": name.split(".")}
+    return (
+        f"coalesce(e.details -> CAST(:field_{number} AS text), "
+        f"e.details #> CAST(:path_{number} AS text[]))"
+    )
+
+
+def _add_metadata(where: Where, number: int, name: str, value: Any) -> None:  # Any: scalar, Range
+    held = _metadata(where, number, name)
+    if isinstance(value, Range):
+        for bound, sign in (("min", ">="), ("max", "<=")):
+            limit = getattr(value, bound)
+            if isinstance(limit, str):
+                where.add(f"({held} #>> '{{}}') COLLATE \"C\" {sign} :{bound}_{number}")
+            elif limit is not None:
+                where.add(
+                    f"CASE WHEN jsonb_typeof({held}) = 'number' THEN "
+                    f"CAST({held} AS numeric) {sign} :{bound}_{number} ELSE false END"
+                )
+            if limit is not None:
+                where.given[f"{bound}_{number}"] = limit
+        return
+    values = value if isinstance(value, tuple) else (value,)
+    where.add(
+        f"{held} = ANY(CAST(:values_{number} AS jsonb[]))",
+        **{f"values_{number}": [as_json(one) for one in values]},
+    )
+
+
+# --- what its runs have used
+
+
+def failed_uses(session: Session, step: int, role: str) -> list[RowMapping]:
+    """Return (entity_id, n_failed, run_id) of what only failed runs of a step used, by last run."""
+    rows = session.execute(
+        text(
+            "SELECT entity_id, n_failed, run_id FROM (SELECT u.entity_id, count(*) AS n_failed, "  # noqa: S608
+            f"max(a.activity_id) AS run_id, bool_and({_FAILED}) AS has_failed, "
+            f"bool_and({IS_AT_HOME}) AS is_at_home {_STEP_USES} GROUP BY u.entity_id) AS taken "
+            "WHERE has_failed AND is_at_home ORDER BY run_id, entity_id"
+        ),
+        {"step": step, "role": role},
+    )
+    return list(rows.mappings())
+
+
+def inputs_of(session: Session, runs: Sequence[int], role: str) -> dict[int, list[int]]:
+    """Return the entities that each of the runs used in that role."""
+    rows = session.execute(
+        text(
+            "SELECT u.activity_id, u.entity_id FROM prov.used u JOIN prov.role r USING (role_id) "
+            "WHERE u.activity_id = ANY(:runs) AND r.name = :role ORDER BY 1, 2"
+        ),
+        {"runs": list(runs), "role": role},
+    )
+    found: dict[int, list[int]] = {run: [] for run in runs}
+    for row in rows:
+        found[row.activity_id].append(row.entity_id)
+    return found
+
+
+def described(session: Session, entities: Sequence[int]) -> dict[int, dict[str, Any]]:
+    """Return what there is to say of each of the entities, with all its locations. (Any: JSON.)"""
+    rows = session.execute(
+        text(
+            "SELECT e.entity_id, e.entity_uuid, coalesce(e.name, e.base_name) AS name, e.kind, "
+            "e.content_type, e.size_bytes, encode(e.sha256, 'hex') AS sha256, "
+            "d.uri || e.base_name AS location, "
+            "ARRAY(SELECT x.uri || l.base_name FROM prov.entity_location l "
+            "JOIN prov.directory x USING (directory_id) WHERE l.entity_id = e.entity_id "
+            "ORDER BY 1) AS further, "
+            "(SELECT min(n.identifier) FROM prov.entity_identifier n "
+            "WHERE n.entity_id = e.entity_id AND n.kind = 'product-id') AS product_id "
+            "FROM prov.entity e LEFT JOIN prov.directory d USING (directory_id) "
+            "WHERE e.entity_id = ANY(:entities)"
+        ),
+        {"entities": list(entities)},
+    )
+    return {row["entity_id"]: dict(row) for row in rows.mappings()}
+
+
+# --- how far a step is
+
+
+def run_counts(session: Session, step: int) -> list[RowMapping]:
+    """Return the runs of a step by (status, is_submitted, is_at_home): n, seconds, last end."""
+    rows = session.execute(
+        text(
+            "SELECT a.status, (p.run_uuid IS NULL OR p.submitted_at IS NOT NULL) AS is_submitted, "  # noqa: S608
+            f"{IS_AT_HOME} AS is_at_home, a.started_at IS NOT NULL AS has_started, count(*) AS n, "
+            "extract(epoch FROM avg(a.ended_at - a.started_at)) AS mean_s, "
+            "min(a.started_at) AS first_at, max(a.ended_at) AS last_at "
+            f"{_STEP_RUNS} GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4"
+        ),
+        {"step": step},
+    )
+    return list(rows.mappings())
+
+
+def input_counts(session: Session, step: int, role: str, retries: int) -> RowMapping:
+    """Return how many inputs of a step are done, running, to be retried, given up, and doubled."""
+    row = session.execute(
+        text(
+            "SELECT count(*) FILTER (WHERE n_completed > 0) AS completed, "  # noqa: S608
+            "count(*) FILTER (WHERE n_completed = 0 AND n_open > 0) AS running, "
+            "count(*) FILTER (WHERE n_completed + n_open = 0 AND n_failed <= :retries) AS retried, "
+            "count(*) FILTER (WHERE n_completed + n_open = 0 AND n_failed > :retries) AS failed, "
+            "count(*) FILTER (WHERE n_completed + n_open > 1) AS doubled FROM ("
+            "SELECT count(*) FILTER (WHERE a.status = 'completed') AS n_completed, "
+            f"count(*) FILTER (WHERE {_FAILED}) AS n_failed, "
+            f"count(*) FILTER (WHERE a.status <> 'completed' AND NOT {_FAILED}) AS n_open "
+            f"{_STEP_USES} "
+            "GROUP BY u.entity_id) AS taken"
+        ),
+        {"step": step, "role": role, "retries": retries},
+    )
+    return row.mappings().one()
+
+
+def failures(session: Session, step: int, *, limit: int) -> list[RowMapping]:
+    """Return the runs of a step that failed last."""
+    rows = session.execute(
+        text(
+            "SELECT a.activity_uuid, a.status, a.exit_code, a.ended_at, a.details -> 'messages' "
+            f"AS messages {_STEP_RUNS} AND {_FAILED} "
+            "ORDER BY a.ended_at DESC NULLS LAST, a.activity_uuid LIMIT :limit"
+        ),
+        {"step": step, "limit": limit},
+    )
+    return list(rows.mappings())
+
+
+# --- who looks after its runs
+
+
+def hold(session: Session, rows: Sequence[dict[str, Any]]) -> None:
+    """Note who is about to submit newly claimed runs. (Any: column values.)"""
+    session.execute(
+        text(
+            "INSERT INTO prov.production_run (run_uuid, step_uuid, engine, group_key, place, "
+            "holder, held_until) VALUES (:run, :step, :engine, :group_key, :place, :holder, "
+            "clock_timestamp() + make_interval(secs => :lease_s))"
+        ),
+        rows,
+    )
+
+
+def take_over(
+    session: Session, step: UUID, *, holder: str, place: str, lease_s: float, limit: int
+) -> list[UUID]:
+    """Return claimed runs that nobody submitted and whose holder is us or gone; they are ours now.
+
+    What is to run on a machine is left to that machine: it may run there without our knowledge.
+    """
+    rows = session.execute(
+        text(
+            "UPDATE prov.production_run SET holder = :holder, place = :place, "
+            "held_until = clock_timestamp() + make_interval(secs => :lease_s) WHERE run_uuid IN ("
+            "SELECT run_uuid FROM prov.production_run WHERE step_uuid = :step "
+            "AND submitted_at IS NULL AND settled_at IS NULL "
+            "AND (holder = :holder OR held_until < clock_timestamp()) "
+            "AND (place = :place OR engine <> 'local') ORDER BY claimed_at, run_uuid LIMIT :limit) "
+            "RETURNING run_uuid"
+        ),
+        {"step": str(step), "holder": holder, "place": place, "lease_s": lease_s, "limit": limit},
+    )
+    return list(rows.scalars())
+
+
+def renew(session: Session, steps: Sequence[UUID], holder: str, lease_s: float) -> None:
+    """Let the holder's open runs be held longer."""
+    session.execute(
+        text(
+            "UPDATE prov.production_run SET "
+            "held_until = clock_timestamp() + make_interval(secs => :lease_s) "
+            "WHERE holder = :holder AND settled_at IS NULL "
+            "AND step_uuid = ANY(CAST(:steps AS uuid[]))"
+        ),
+        {"holder": holder, "lease_s": lease_s, "steps": [str(s) for s in steps]},
+    )
+
+
+def note(session: Session, column: str, steps: Sequence[UUID], runs: Sequence[UUID]) -> None:
+    """Note that runs were submitted (``submitted_at``) or are settled (``settled_at``), once."""
+    assert column in ("submitted_at", "settled_at")
+    session.execute(
+        text(
+            f"UPDATE prov.production_run SET {column} = clock_timestamp() "  # noqa: S608
+            f"WHERE run_uuid = ANY(CAST(:runs AS uuid[])) AND {column} IS NULL "
+            "AND step_uuid = ANY(CAST(:steps AS uuid[]))"
+        ),
+        {"runs": [str(r) for r in runs], "steps": [str(s) for s in steps]},
+    )
+
+
+def planned(session: Session, runs: Sequence[UUID]) -> list[RowMapping]:
+    """Return (activity_id, run_uuid, key) of claimed runs, the first claimed first."""
+    rows = session.execute(
+        text(
+            "SELECT a.activity_id, p.run_uuid, p.group_key AS key FROM prov.production_run p "
+            "JOIN prov.activity a ON a.activity_uuid = p.run_uuid "
+            "WHERE p.run_uuid = ANY(CAST(:runs AS uuid[])) ORDER BY a.activity_id"
+        ),
+        {"runs": [str(run) for run in runs]},
+    )
+    return list(rows.mappings())
+
+
+def keys_of(session: Session, runs: Sequence[int]) -> dict[int, str | None]:
+    """Return the key of the group of each of the runs."""
+    rows = session.execute(
+        text(
+            "SELECT a.activity_id, p.group_key FROM prov.production_run p "
+            "JOIN prov.activity a ON a.activity_uuid = p.run_uuid "
+            "WHERE a.activity_id = ANY(:runs)"
+        ),
+        {"runs": list(runs)},
+    )
+    return {row.activity_id: row.group_key for row in rows}
+
+
+def open_runs(session: Session, steps: Sequence[UUID]) -> list[RowMapping]:
+    """Return the submitted runs of the steps that are not settled, the oldest first."""
+    rows = session.execute(
+        text(
+            "SELECT p.run_uuid, p.step_uuid, p.engine, p.place, p.holder, a.status, "
+            "p.held_until < clock_timestamp() AS is_lost "
+            "FROM prov.production_run p JOIN prov.activity a ON a.activity_uuid = p.run_uuid "
+            "WHERE p.step_uuid = ANY(CAST(:steps AS uuid[])) AND p.settled_at IS NULL "
+            "AND p.submitted_at IS NOT NULL ORDER BY p.claimed_at, p.run_uuid LIMIT 10000"
+        ),
+        {"steps": [str(s) for s in steps]},
+    )
+    return list(rows.mappings())
