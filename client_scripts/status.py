@@ -5,6 +5,13 @@ from dataclasses import asdict
 import click
 
 from ._cli import Output, ProdCommand, ServerOptions, connect, output_options, server_options
+from ._productions import (
+    exit_code,
+    find_production,
+    follow_production,
+    list_productions,
+    show_production,
+)
 from ._runs import STILL_RUNNING, complete_run, find_run, list_runs
 
 _EPILOG = """\b
@@ -21,6 +28,7 @@ _TIMEOUT_S = 20.0
 @click.command(cls=ProdCommand, epilog=_EPILOG)
 @click.argument("run", required=False, shell_complete=complete_run)
 @click.option("-f", "--follow", "is_followed", is_flag=True, help="Show it until its end.")
+@click.option("--productions", "lists_productions", is_flag=True, help="List the productions.")
 @click.option(
     "--limit",
     type=click.IntRange(min=1, max=1000),
@@ -32,7 +40,12 @@ _TIMEOUT_S = 20.0
 @output_options
 @click.version_option(package_name="provmanager", prog_name="prod-status")
 def main(
-    run: str | None, is_followed: bool, limit: int, server: ServerOptions, output: Output
+    run: str | None,
+    is_followed: bool,
+    lists_productions: bool,
+    limit: int,
+    server: ServerOptions,
+    output: Output,
 ) -> None:
     """Show the runs, the newest first; or the steps of RUN, what they made and what failed.
 
@@ -42,15 +55,26 @@ def main(
       prod-status 3f2a
       prod-status 3f2a --follow
       prod-status 3f2a --json
+      prod-status prod6-lapalma-dark
 
-    RUN is the id of a run, or the beginning of it, or its folder. The server's record is asked;
-    where no server answers, the directories of the runs of this machine.
+    RUN is the id of a run, or the beginning of it, or its folder; or the name of a production.
+    The server's record is asked; where no server answers, the directories of the runs of this
+    machine.
     """
     with connect(server, retries=0, timeout_s=_TIMEOUT_S) as client:
+        if lists_productions:
+            list_productions(client, limit, output)
+            return
         if run is None:
             rows, problem = list_runs(client, limit)
             _list(rows, problem, output)
             return
+        production = find_production(run, client)
+        if production is not None:
+            if is_followed:
+                production = follow_production(production, client, output)
+            show_production(production, output)
+            click.get_current_context().exit(exit_code(production))
         status, problem = find_run(run, client)
         if problem:
             output.note(f"from the directory of the run, as no server tells of it: {problem}")

@@ -10,8 +10,16 @@ import click
 
 from provmanager.errors import JSONDict, UsageError
 
-from ._cli import Output, ProdCommand, ServerOptions, output_options, server_options
+from ._cli import (
+    Output,
+    ProdCommand,
+    ServerOptions,
+    moved_option,
+    output_options,
+    server_options,
+)
 from ._once import resumed
+from ._productions import names_production, refuse_options, submit_production
 from ._runs import (
     ENGINES,
     complete_pipeline,
@@ -45,7 +53,9 @@ NO_COLOR.
     "--set", "settings", multiple=True, metavar="NAME=VALUE", help="One input; repeatable."
 )
 @click.option(
-    "--engine", type=click.Choice(ENGINES), default="local", show_default=True, help="Where to run."
+    "--engine",
+    type=click.Choice(ENGINES),
+    help="Where to run (default: local; a production says it itself).",
 )
 @click.option(
     "--resume",
@@ -64,14 +74,16 @@ NO_COLOR.
     "--max-parallel",
     type=click.IntRange(min=1),
     metavar="N",
-    help="Most steps at a time (default: the number of cores).",
+    help="Most steps at a time (default: the number of cores); of a production, most runs.",
 )
 @click.option(
     "--follow/--detach",
     "is_followed",
-    default=True,
-    help="Wait for the end (the default), or return when it runs.",
+    default=None,
+    help="Wait for the end (the default), or return when it runs. Said of a production, --follow "
+    "goes on when all is done, and takes what arrives.",
 )
+@moved_option
 @server_options
 @output_options
 @click.version_option(package_name="provmanager", prog_name="prod-submit")
@@ -79,17 +91,18 @@ def main(
     pipeline: str | None,
     config: Path | None,
     settings: tuple[str, ...],
-    engine: str,
+    engine: str | None,
     resume: str | None,
     is_again: bool,
     dry_run: bool,
     run_dir: Path | None,
     max_parallel: int | None,
-    is_followed: bool,
+    is_followed: bool | None,
+    moved: list[tuple[str, str]],
     server: ServerOptions,
     output: Output,
 ) -> None:
-    """Run PIPELINE, the name of one or a CWL file, and record every step.
+    """Run PIPELINE, the name of one, a CWL file or a production, and record every step.
 
     \b
     Examples:
@@ -97,16 +110,29 @@ def main(
       prod-submit workflow.cwl --set events=run1.fits --set n_bins=128
       prod-submit --resume 3f2a
       prod-submit workflow.cwl --config inputs.yml --dry-run
+      prod-submit production.yml
 
     The run goes on if this command is killed: look after it with prod-status. Ctrl-C ends it. The
     paths of its products go to standard output.
 
     A plan of prod-impact is run once, on whichever engine: submitted again, it runs nothing if a
     former run of it was completed, and what is missing if one failed.
+
+    A production takes from the record what its steps ask for, each input once, however often and
+    by how many it is submitted. Ctrl-C leaves its runs alone; submitted again, it goes on.
     """
+    if names_production(pipeline):
+        refuse_options(config=config, set=settings, resume=resume, again=is_again, run_dir=run_dir)
+        code = submit_production(
+            Path(str(pipeline)), engine=engine, dry_run=dry_run, most=max_parallel,
+            follow=is_followed, moved=moved, command=_command(), server=server, output=output,
+        )  # fmt: skip
+        click.get_current_context().exit(code)
+    if moved:
+        raise UsageError("--map is for a production: name the files of a run where they lie")
     from jobs.engines import make_engine
 
-    runner = make_engine(engine)
+    runner = make_engine(engine or "local")
     request = _request(runner, pipeline, config, settings, resume, dry_run, output)
     if request is None:
         return
@@ -121,7 +147,7 @@ def main(
         environ=server_environ(server),
     )
     run_id = runner.submit(request)
-    if not is_followed:
+    if is_followed is False:
         output.json({"id": run_id}) if output.as_json else output.data(run_id)
         return
     output.note(f"run {run_id}")

@@ -39,6 +39,10 @@ class RunRequest:
         A former run, what of which can be used is not run again.
     environ : mapping
         Variables for the process of the run, on top of ours: where its server is.
+    run_id : str, optional
+        UUID that was promised for the run. Submitted again with it, a run is not started twice.
+    job : mapping
+        What its job asks of the grid, over the options of the engine.
     """
 
     workflow: str
@@ -50,6 +54,8 @@ class RunRequest:
     max_parallel: int | None = None
     resume: str | None = None
     environ: Mapping[str, str] = field(default_factory=dict)
+    run_id: str | None = None
+    job: Mapping[str, object] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -175,4 +181,8 @@ class Engine(Protocol):
 
     def results(self, run: str) -> Results:
         """Return what a run that ended gave; of a failed one, what there is."""
+        ...
+
+    def settle(self, run: str) -> None:
+        """Close what a run that ended left open in its record, and deliver all of it again."""
         ...

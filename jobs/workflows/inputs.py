@@ -34,6 +34,7 @@ def make_inputs(
     settings: Sequence[str] = (),
     *,
     before: Mapping[str, Any] | None = None,
+    given: tuple[Mapping[str, Any], Path] | None = None,
 ) -> JSONDict:
     """Return the inputs object: the pipeline's own, under that of `config`, under `settings`.
 
@@ -48,6 +49,8 @@ def make_inputs(
         item or as JSON. Paths are relative to the working directory.
     before : mapping, optional
         The inputs object of a former run, instead of the pipeline's own.
+    given : (mapping, Path), optional
+        Another inputs object, over all of these, and the folder to which its paths are relative.
 
     Raises
     ------
@@ -65,6 +68,9 @@ def make_inputs(
             _check_names(workflow, found, str(path))
             inputs |= _located(found, path.absolute().parent)
     inputs |= _set(workflow, settings)
+    if given is not None:
+        _check_names(workflow, given[0], "inputs")
+        inputs |= _located(dict(given[0]), given[1])
     for port in workflow.inputs:  # named here, they are recorded, and travel to where it runs
         if port.name not in inputs and (port.name == PLAN_ID or _is_place(port.default)):
             inputs[port.name] = port.default

@@ -21,7 +21,6 @@ from .wire import (
     DescriptionsResult,
     Direction,
     DocumentFormat,
-    ExportFormat,
     Group,
     Info,
     JSONDict,
@@ -302,7 +301,7 @@ class ProvClient:
     def report_runs(self, name: str, report: JSONDict) -> list[OpenRun]:
         """Say which runs were submitted and settled: ``holder lease_s submitted settled``.
 
-        Returns those that are submitted and not settled.
+        Returns those that are claimed and not settled.
         """
         path = f"/v1/productions/{_part(name)}/reports"
         answer = self._send_json("POST", path, report, is_idempotent=True)

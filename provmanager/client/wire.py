@@ -376,13 +376,15 @@ class Group(TypedDict):
 
 
 class OpenRun(TypedDict):
-    """A run of a production that was submitted and is not settled."""
+    """A run of a production that was claimed and is not settled."""
 
     run: str
     step: str
     engine: str
     place: str
     status: str
+    is_submitted: bool
+    is_lost: bool
 
 
 class ProductionFailure(TypedDict):

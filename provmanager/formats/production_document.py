@@ -1,9 +1,11 @@
 """Productions as people write them (``schemas/production.v1.json``), YAML or JSON."""
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import schemas
@@ -26,6 +28,17 @@ if TYPE_CHECKING:
 
 JSONDict = Mapping[str, Any]  # Any: free-form JSON
 SCHEMA = "production.v1"
+
+_SUFFIXES = frozenset({".yml", ".yaml", ".json"})
+_SAYS_SO = re.compile(rf"""^\s*[{{]?\s*["']?schema["']?\s*:\s*["']?{re.escape(SCHEMA)}\b""", re.M)
+
+
+def is_production(path: Path) -> bool:
+    """Whether a file says that it is a production."""
+    if path.suffix not in _SUFFIXES or not path.is_file():
+        return False
+    with path.open("rb") as file:
+        return _SAYS_SO.search(file.read(100_000).decode("utf-8", "replace")) is not None
 
 
 def read_production(data: bytes) -> Production:

@@ -30,6 +30,7 @@ MOST_GROUPS = 500
 
 _SCHEMA = "provmanager/activity.v1"
 _N_FAILURES = 20
+_NOBODY = 0  # key of no activity
 _OPEN = ("running", "unknown")
 
 
@@ -39,23 +40,26 @@ class Claim:
 
     Attributes
     ----------
-    definition : UUID
-        The definition of the production that it goes by.
+    definition : UUID, optional
+        The definition of the production that it goes by; needed but for a dry run.
+    document : dict, optional
+        In a dry run, the production as it would be.
     holder, place : str
         Who it is, and the machine and state directory in which its runs lie.
     lease_s : float
         After how many seconds without a sign of it another may submit what it claimed.
-    most : int
-        Most groups, over all steps.
+    most : mapping
+        Most groups, over all steps, by engine.
     filled : frozenset of str, optional
         Steps whose groups need not be full; by default all.
     """
 
-    definition: UUID
+    definition: UUID | None = None
+    document: JSONDict | None = None
     holder: str
     place: str
     lease_s: float
-    most: int
+    most: Mapping[str, int]
     filled: frozenset[str] | None = None
     dry_run: bool = False
 
@@ -130,21 +134,20 @@ def claim(
         It was defined anew since.
     """
     writing.lock_writers(session)
-    production, held = _production(session, name)
-    if held["uuid"] != wanted.definition:
-        raise DifferenceError(
-            f"production {name} was defined anew at {iso(held['defined_at'])}: start prod-submit "
-            "again with the document that is to hold",
-            definition=str(held["uuid"]),
-        )
+    if wanted.dry_run and wanted.document is not None:
+        production = from_json(wanted.document)
+    else:
+        production = _as_asked(session, name, wanted)
     takings: dict[str, _Taking] = {}
-    room = min(wanted.most, MOST_GROUPS)
+    room = dict(wanted.most)
     for taking in _takings(session, production):
         source = taking.step.input.from_step
         is_fed = source is not None and not takings[source].has_ended
         may_be_partial = not is_fed and (wanted.filled is None or taking.step.name in wanted.filled)
-        _take(session, taking, wanted, room, is_fed=is_fed, may_be_partial=may_be_partial)
-        room -= len(taking.groups)
+        engine = taking.step.engine
+        most = min(room.get(engine, 0), MOST_GROUPS - sum(len(t.groups) for t in takings.values()))
+        _take(session, taking, wanted, most, is_fed=is_fed, may_be_partial=may_be_partial)
+        room[engine] = room.get(engine, 0) - len(taking.groups)
         takings[taking.step.name] = taking
     if not wanted.dry_run:
         for taking in takings.values():
@@ -161,7 +164,7 @@ def report(
     submitted: Sequence[UUID] = (),
     settled: Sequence[UUID] = (),
 ) -> list[JSONDict]:
-    """Note which runs were submitted and which are at home; return those that are not yet.
+    """Note which runs were submitted and which are at home; return those that are not at home.
 
     It is also the sign of life of the caller.
     """
@@ -172,7 +175,8 @@ def report(
     store.renew(session, list(steps), holder, lease_s)
     return [
         {"run": str(row["run_uuid"]), "step": steps[row["step_uuid"]], "engine": row["engine"],
-         "place": row["place"], "status": row["status"]}
+         "place": row["place"], "status": row["status"], "is_submitted": row["is_submitted"],
+         "is_lost": row["is_lost"]}
         for row in store.open_runs(session, list(steps))
     ]  # fmt: skip
 
@@ -228,6 +232,17 @@ def _production(session: Session, name: str) -> tuple[Production, Mapping[Any, A
     return from_json(held["definition"]), held
 
 
+def _as_asked(session: Session, name: str, wanted: Claim) -> Production:
+    production, held = _production(session, name)
+    if held["uuid"] != wanted.definition and not wanted.dry_run:
+        raise DifferenceError(
+            f"production {name} was defined anew at {iso(held['defined_at'])}: start prod-submit "
+            "again with the document that is to hold",
+            definition=str(held["uuid"]),
+        )
+    return production
+
+
 def _takings(session: Session, production: Production) -> Iterator[_Taking]:
     uuids = {step.name: step_uuid(production.name, step.name) for step in production.steps}
     ids = store.ids_of(session, list(uuids.values()))
@@ -235,9 +250,9 @@ def _takings(session: Session, production: Production) -> Iterator[_Taking]:
         source = step.input.from_step
         taker = store.Taker(
             query=step.input,
-            step=ids[uuids[step.name]],
+            step=ids.get(uuids[step.name], _NOBODY),
             role=step.files,
-            upstream=ids[uuids[source]] if source else None,
+            upstream=ids.get(uuids[source], _NOBODY) if source else None,
             by=step.group_by,
         )
         yield _Taking(step, taker, uuids[step.name])

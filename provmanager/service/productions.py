@@ -45,7 +45,7 @@ async def _policy(request: Request) -> IngestPolicy:
     return intake.policy
 
 
-async def _submitter(principal: Annotated[Principal, require(Role.RECORDER)]) -> Principal:
+def _unbound(principal: Principal) -> Principal:
     """Return who asks; a token for one job submits none."""
     if principal.job is not None:
         raise AuthorisationError(
@@ -57,7 +57,7 @@ async def _submitter(principal: Annotated[Principal, require(Role.RECORDER)]) ->
 
 
 Policy = Annotated[IngestPolicy, Depends(_policy)]
-Submitter = Annotated[Principal, Depends(_submitter)]
+Submitter = Annotated[Principal, require(Role.RECORDER)]
 
 
 @router.get("", dependencies=[require(Role.READER)])
@@ -77,7 +77,7 @@ def get_production(session: SessionDep, name: Name) -> ProductionStatus:
     return ProductionStatus.model_validate(productions.describe_production(session, name))
 
 
-@router.put("/{name}", dependencies=[require(Role.RECORDER)], openapi_extra=_BODY)
+@router.put("/{name}", openapi_extra=_BODY)
 def put_production(
     session: SessionDep,
     name: Name,
@@ -89,24 +89,25 @@ def put_production(
     production = read_production(body)
     if production.name != name:
         raise UsageError(f"the document defines {production.name!r}, the path names {name!r}")
-    found = productions.define(session, production, policy=policy, by=submitter.name)
+    found = productions.define(session, production, policy=policy, by=_unbound(submitter).name)
     return ProductionDefined.model_validate(found)
 
 
-@router.post("/{name}/claims", dependencies=[require(Role.RECORDER)])
+@router.post("/{name}/claims")
 def claim_groups(
     session: SessionDep, name: Name, wanted: ClaimRequest, policy: Policy, submitter: Submitter
 ) -> Groups:
     """Claim groups of inputs for runs that the caller submits: each input once, whoever asks."""
     filled = None if wanted.filled is None else frozenset(wanted.filled)
     asked = productions.Claim(**{**dict(wanted), "filled": filled})
-    items = productions.claim(session, name, asked, policy=policy, by=submitter.name)
+    items = productions.claim(session, name, asked, policy=policy, by=_unbound(submitter).name)
     return Groups.model_validate({"items": items})
 
 
-@router.post("/{name}/reports", dependencies=[require(Role.RECORDER)])
+@router.post("/{name}/reports")
 def report_runs(
     session: SessionDep, name: Name, report: RunReport, submitter: Submitter
 ) -> OpenRuns:
     """Note which runs were submitted and which are settled; return those that are not settled."""
+    _unbound(submitter)
     return OpenRuns.model_validate({"items": productions.report(session, name, **dict(report))})

@@ -389,16 +389,18 @@ class ProductionDefined(Wire):
 class ClaimRequest(Wire):
     """What a submitter asks for."""
 
-    definition: UUID
-    """The definition that it goes by."""
+    definition: UUID | None = None
+    """The definition that it goes by; in a dry run, that of now, or the document."""
+    document: dict[str, Any] | None = None  # Any: schema production.v1
+    """In a dry run: the production as it would be."""
     holder: Annotated[str, Field(min_length=1, max_length=500)]
     """Who it is."""
     place: Annotated[str, Field(min_length=1, max_length=1000)]
     """Machine and state directory in which its runs lie."""
     lease_s: Annotated[float, Field(ge=1, le=86400)] = 60.0
     """After how many seconds without a sign of it another may submit what it claimed."""
-    most: Annotated[int, Field(ge=0, le=500)] = 20
-    """Most groups, over all steps."""
+    most: dict[Literal["local", "diracx"], Annotated[int, Field(ge=0, le=500)]]
+    """Most groups, over all steps, by engine."""
     filled: list[str] | None = None
     """Steps whose groups need not be full; by default all."""
     dry_run: bool = False
@@ -448,7 +450,7 @@ class RunReport(Wire):
 
 
 class OpenRun(Wire):
-    """A run that was submitted and is not settled."""
+    """A run that was claimed and is not settled."""
 
     run: str
     step: str
@@ -456,6 +458,10 @@ class OpenRun(Wire):
     place: str
     status: str
     """As the record has it."""
+    is_submitted: bool
+    """Whether it is known to be submitted."""
+    is_lost: bool
+    """Whether nobody has looked after it for a while."""
 
 
 class OpenRuns(Wire):

@@ -430,14 +430,15 @@ def keys_of(session: Session, runs: Sequence[int]) -> dict[int, str | None]:
 
 
 def open_runs(session: Session, steps: Sequence[UUID]) -> list[RowMapping]:
-    """Return the submitted runs of the steps that are not settled, the oldest first."""
+    """Return the claimed and submitted runs of the steps that are not settled, the oldest first."""
     rows = session.execute(
         text(
-            "SELECT p.run_uuid, p.step_uuid, p.engine, p.place, p.holder, a.status, "
+            "SELECT p.run_uuid, p.step_uuid, p.engine, p.place, a.status, "
+            "p.submitted_at IS NOT NULL AS is_submitted, "
             "p.held_until < clock_timestamp() AS is_lost "
             "FROM prov.production_run p JOIN prov.activity a ON a.activity_uuid = p.run_uuid "
             "WHERE p.step_uuid = ANY(CAST(:steps AS uuid[])) AND p.settled_at IS NULL "
-            "AND p.submitted_at IS NOT NULL ORDER BY p.claimed_at, p.run_uuid LIMIT 10000"
+            "ORDER BY p.claimed_at, p.run_uuid LIMIT 10000"
         ),
         {"steps": [str(s) for s in steps]},
     )

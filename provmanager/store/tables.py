@@ -365,3 +365,17 @@ config_file_description = Table(
     Column("content_type", Text, nullable=False),
     Column("description", Text),
 )
+production_run = Table(
+    "production_run",
+    metadata,
+    Column("run_uuid", Uuid, primary_key=True),
+    Column("step_uuid", Uuid, nullable=False),
+    Column("engine", Text, nullable=False),
+    Column("group_key", Text),
+    Column("place", Text, nullable=False),
+    Column("holder", Text, nullable=False),
+    Column("held_until", INSTANT, nullable=False),
+    Column("claimed_at", INSTANT, nullable=False, server_default=text("now()")),
+    Column("submitted_at", INSTANT),
+    Column("settled_at", INSTANT),
+)

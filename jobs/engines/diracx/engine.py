@@ -45,6 +45,7 @@ class _Draft:
 
     directory: RunDirectory
     info: JSONDict
+    options: GridOptions = field(default_factory=GridOptions)
     package: list[Path] = field(default_factory=list)
     input_data: tuple[str, ...] = ()
 
@@ -75,6 +76,34 @@ class DiracxEngine:
 
     def submit_all(self, requests: Sequence[RunRequest]) -> list[str]:
         """Submit runs as jobs, 20 a call of DiracX, and return their ids."""
+        known = self._submitted_before([request for request in requests if request.run_id])
+        new = [request for request in requests if request.run_id not in known]
+        made = iter(self._submit_new(new) if new else ())
+        return [r.run_id if r.run_id and r.run_id in known else next(made) for r in requests]
+
+    def _submitted_before(self, requests: Sequence[RunRequest]) -> dict[str | None, int]:
+        """Return the job of each promised run that has one: its name in DiracX tells the run.
+
+        A submission cannot be made twice without harm, so it is looked for first.
+        """
+        if not requests:
+            return {}
+        names = {job_name(r.name, r.run_id): r for r in requests if r.run_id}
+        found = self._grid.find_named(list(names))
+        for name, request in names.items():
+            folder = self.folder / str(request.run_id)
+            if name not in found and folder.exists():  # left by one that was killed
+                self._remove([_Draft(RunDirectory(folder.resolve()), {"id": request.run_id})])
+            elif name in found and not folder.exists():
+                draft = self._draft(request)
+                write_json(draft.directory.inputs_file, request.inputs)
+                write_json(draft.directory.run_file, draft.info)
+            if name in found:
+                directory = RunDirectory(folder.resolve())
+                write_json(directory.run_file, directory.info() | {"grid_job": found[name]})
+        return {request.run_id: found[name] for name, request in names.items() if name in found}
+
+    def _submit_new(self, requests: Sequence[RunRequest]) -> list[str]:
         drafts: list[_Draft] = []
         try:
             for request in requests:
@@ -104,14 +133,15 @@ class DiracxEngine:
         """Make the directory of a run that is to be submitted."""
         if request.resume:
             raise UsageError("a run on the grid cannot be resumed yet: submit it anew")
-        run_id = str(uuid4())
+        run_id = request.run_id or str(uuid4())
         info = run_info(run_id, self.name, request)
         info |= {
             "sent": _sent(request),
             "job_activity": job_activity_of(run_id),
             "grid": self._grid.url,
         }
-        return _Draft(self._kept.make_directory(run_id, request), info)
+        options = self._options.over(request.job)
+        return _Draft(self._kept.make_directory(run_id, request), info, options)
 
     def _pack(self, draft: "_Draft", request: RunRequest) -> None:
         """Write what the job needs on its node."""
@@ -129,10 +159,10 @@ class DiracxEngine:
             request.workflow,
             with_digests(request.inputs),
             job,
-            python=self._options.python or sys.executable,
-            storage=self._options.storage,
+            python=draft.options.python or sys.executable,
+            storage=draft.options.storage,
         )
-        storage = self._options.storage
+        storage = draft.options.storage
         if storage is not None and storage.kind == "dirac":  # what its own brokering goes by
             draft.input_data = tuple(lfns_in(request.inputs))
 
@@ -144,7 +174,7 @@ class DiracxEngine:
                 input_sandbox=(sandbox,),
                 input_data=draft.input_data,
                 output_sandbox=("std.out", "std.err", RESULT),
-                options=self._options,
+                options=draft.options,
             )
         )
 
@@ -218,6 +248,10 @@ class DiracxEngine:
         """Return what a run gave."""
         self.status(run)  # brings home what there is
         return self._kept.results(run)
+
+    def settle(self, run: str) -> None:
+        """Bring home and deliver what a run that ended left."""
+        self.status(run)
 
     @cached_property
     def _options(self) -> GridOptions:

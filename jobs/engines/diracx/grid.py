@@ -132,6 +132,20 @@ class Grid:
                     break
         return found
 
+    def find_named(self, names: Sequence[str]) -> dict[str, int]:
+        """Return the first job of each of the names that there is."""
+        found: dict[str, int] = {}
+        search: Any = [{"parameter": "JobName", "operator": "in", "values": list(names)}]
+        order: Any = [{"parameter": "JobID", "direction": "desc"}]
+        with self._client() as api, _translated():
+            for page in itertools.count(1):
+                rows = api.jobs.search(parameters=["JobID", "JobName"], search=search, sort=order,
+                                       page=page, per_page=_PAGE)  # fmt: skip
+                found |= {str(row["JobName"]): int(row["JobID"]) for row in rows}
+                if len(rows) < _PAGE:
+                    return found
+        return found
+
     def log(self, job_id: int) -> list[str]:
         """Return a job's log, a line a status: when, who said so, and what."""
         search: Any = [{"parameter": "JobID", "operator": "eq", "value": str(job_id)}]

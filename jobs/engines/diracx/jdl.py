@@ -5,9 +5,10 @@ may loop for ever over a ``[`` (DIRACCommon 9.1, ClassAdLight). So such values a
 """
 
 import json
-from dataclasses import dataclass, fields
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 from jobs.storage import StorageOptions, normal_lfn
 from provmanager.errors import UsageError
@@ -63,22 +64,33 @@ class GridOptions:
             found = json.loads(path.read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
             raise UsageError(f"options of the grid in {path}: {error}") from error
-        known = {field.name for field in fields(cls)}
-        if not isinstance(found, dict) or set(found) - known:
-            raise UsageError(f"{path}: expected an object with some of {', '.join(sorted(known))}")
+        return cls().over(found, where=str(path))
+
+    def over(self, said: Any, *, where: str = "job") -> Self:  # Any: JSON, checked here
+        """Return these options, under those that are `said`.
+
+        Raises
+        ------
+        UsageError
+            An option is unknown or of the wrong type.
+        """
+        known = {field.name for field in fields(self)}
+        if not isinstance(said, Mapping) or set(said) - known:
+            raise UsageError(f"{where}: expected an object with some of {', '.join(sorted(known))}")
+        found = dict(said)
         if "storage" in found:
-            found["storage"] = StorageOptions.read(found["storage"], f"{path}: storage")
-        for name, value in found.items():
+            found["storage"] = StorageOptions.read(found["storage"], f"{where}: storage")
+        for name, value in said.items():
             if name == "storage":
                 continue
             wanted = _WANTED.get(name, str)
             items = value if name in _LISTS and isinstance(value, list) else [value]
             if any(type(item) is not wanted for item in items):
                 kind = f"a list of {wanted.__name__}" if name in _LISTS else wanted.__name__
-                raise UsageError(f"{path}: {name} is {value!r}: expected {kind}")
+                raise UsageError(f"{where}: {name} is {value!r}: expected {kind}")
             if name in _LISTS:
                 found[name] = tuple(items)
-        return cls(**found)
+        return replace(self, **found)
 
 
 _WANTED = {"cpu_time_s": int, "priority": int, "bring_products": bool}

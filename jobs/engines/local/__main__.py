@@ -11,6 +11,8 @@ def main(path: str) -> int:
     """Run what the directory asks for."""
     directory = RunDirectory(Path(path))
     with directory.lock():  # before the half second that importing cwltool takes
+        if any(directory.events()):  # another process that was started for it has run it
+            return 0
         logging.basicConfig(
             level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
         )

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import sys
 import time
@@ -14,6 +15,7 @@ from provmanager.config import state_dir
 from provmanager.errors import AmbiguousError, NotFoundError, ProvError, UsageError
 
 from ..interface import Product, Results, RunRequest, RunStatus
+from .closing import close_run
 from .directory import RunDirectory, run_info, write_json
 
 _START_TIMEOUT_S = 60.0
@@ -35,7 +37,9 @@ class LocalEngine:
 
     def submit(self, request: RunRequest) -> str:
         """Start a run and return its id, the UUID of its activity."""
-        run_id = str(uuid4())
+        run_id = request.run_id or str(uuid4())
+        if request.run_id is not None and self.has_begun(run_id):
+            return run_id
         resumed = self.find(request.resume) if request.resume else None
         if resumed is not None and resumed.is_alive():
             raise UsageError(
@@ -102,6 +106,22 @@ class LocalEngine:
             outputs = {}
         products: tuple[Product, ...] = directory.status().products
         return Results(outputs=outputs, products=products)
+
+    def settle(self, run: str) -> None:
+        """Close what a run that ended left open in its record, and deliver all of it again."""
+        close_run(self.find(run))
+
+    def has_begun(self, run_id: str) -> bool:
+        """Whether a promised run was started; what is left of an attempt to is removed."""
+        link = self.folder / run_id
+        if not link.exists():
+            return False
+        directory = RunDirectory(link.resolve())
+        is_under_way = directory.is_alive() or any(directory.events())
+        if not is_under_way:
+            shutil.rmtree(directory.path)
+            link.unlink(missing_ok=True)
+        return is_under_way
 
     def find(self, run: str) -> RunDirectory:
         """Return the directory of a run: by its id, the beginning of it, or its path.

@@ -1,0 +1,118 @@
+"""A claimed group made into a run: its inputs object, with the places at which its files lie."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from string import Template
+from typing import Any
+
+from jobs.engines import RunRequest
+from jobs.workflows import make_inputs
+from provmanager.client import Group, GroupInput
+from provmanager.client.verification import local_path
+from provmanager.errors import DifferenceError, JSONDict, NotFoundError
+from provmanager.model.productions import ProductionStep
+
+from .document import LoadedProduction, kind_of, takes_many
+
+
+def make_request(
+    loaded: LoadedProduction,
+    group: Group,
+    *,
+    moved: Sequence[tuple[str, str]] = (),
+    **more: Any,  # Any: further fields of RunRequest
+) -> RunRequest:
+    """Return the run of a group.
+
+    Parameters
+    ----------
+    moved : sequence of (str, str)
+        Prefixes of locations, and what stands for them on this machine.
+    more
+        Further fields of the request.
+
+    Raises
+    ------
+    NotFoundError
+        An input lies nowhere from where it can be read.
+    DifferenceError
+        It has not the size that was recorded.
+    UsageError
+        The workflow does not take it.
+    """
+    step = loaded.production.step(group["step"])
+    workflow = loaded.workflows[step.name]
+    port = next(port for port in workflow.inputs if port.name == step.files)
+    kind = kind_of(port) or "File"
+    places = [_place(given, kind, port.format, moved) for given in group["inputs"]]
+    words = _words(loaded, step, group)
+    inputs = make_inputs(
+        workflow,
+        given=(
+            {**_filled(step.inputs, words), step.files: places if takes_many(port) else places[0]},
+            loaded.folder,
+        ),
+    )
+    return RunRequest(
+        workflow=workflow.location,
+        name=f"{loaded.production.name}.{step.name}",
+        inputs=inputs,
+        steps=tuple(one.name for one in workflow.steps),
+        run_id=group["run"],
+        job=step.job,
+        **more,
+    )
+
+
+def _place(
+    given: GroupInput, kind: str, format_: str | None, moved: Sequence[tuple[str, str]]
+) -> JSONDict:
+    """Return an input as CWL has it: where it lies here, else its LFN or URL."""
+    place: JSONDict = {"class": kind, **({"format": format_} if format_ else {})}
+    for location in given["locations"]:
+        path = local_path(location, moved)
+        if path is not None and path.exists():
+            _check_size(path, given)
+            return place | {"location": path.as_uri()}
+    for prefix, written in (("lfn:", "LFN:"), ("http://", "http://"), ("https://", "https://")):
+        for location in given["locations"]:
+            if location.startswith(prefix):
+                return place | {"location": written + location.removeprefix(prefix)}
+    where = ", ".join(given["locations"]) or "nowhere that is recorded"
+    raise NotFoundError(
+        f"the input {given['name'] or given['id']} lies not here ({where}): say where with "
+        "--map FROM=TO, or submit from where it lies"
+    )
+
+
+def _check_size(path: Path, given: GroupInput) -> None:
+    recorded, found = given["size_bytes"], path.stat().st_size
+    if recorded is not None and path.is_file() and recorded != found:
+        raise DifferenceError(
+            f"{path} has {found} bytes, and {recorded} when it was recorded: record what it is "
+            "now, or bring back what it was",
+            expected=recorded,
+            found=found,
+        )
+
+
+def _words(loaded: LoadedProduction, step: ProductionStep, group: Group) -> dict[str, str]:
+    name = group["inputs"][0]["name"] or ""
+    return {
+        **{name: str(value) for name, value in loaded.production.metadata.items()},
+        "production": loaded.production.name,
+        "step": step.name,
+        "run": group["run"] or "",
+        "key": group["key"] or "",
+        "name": name,
+        "stem": name.partition(".")[0],
+    }
+
+
+def _filled(value: Any, words: Mapping[str, str]) -> Any:  # Any: JSON
+    """Return `value` with the words in its texts."""
+    if isinstance(value, Mapping):
+        return {name: _filled(item, words) for name, item in value.items()}
+    if isinstance(value, list):
+        return [_filled(item, words) for item in value]
+    return Template(value).substitute(words) if isinstance(value, str) else value

@@ -1,0 +1,372 @@
+"""Claims of productions: what a step may take, once, by the record itself."""
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from productions import definition, deliver, make_files, record_activity, step
+
+from provmanager.client import ProvClient
+from provmanager.errors import (
+    AuthorisationError,
+    DifferenceError,
+    DocumentError,
+    NotFoundError,
+    UsageError,
+)
+
+Claims = list[dict[str, Any]]
+
+
+@pytest.fixture
+def name(tmp_path: Path) -> str:
+    """A name that no other test's production has."""
+    return "".join(c if c.isalnum() else "-" for c in tmp_path.name)[:60]
+
+
+class Production:
+    """A production and its submitter."""
+
+    def __init__(self, client: ProvClient, document: dict[str, Any], holder: str = "a") -> None:
+        self.client = client
+        self.name = document["name"]
+        self.holder = holder
+        self.definition = client.define_production(self.name, document)["definition"]
+
+    def claim(self, most: int = 100, **more: Any) -> Any:
+        """Claim groups."""
+        wanted = {
+            "definition": self.definition,
+            "holder": self.holder,
+            "place": "here",
+            "most": {"local": most},
+        }
+        return self.client.claim_groups(self.name, wanted | more)
+
+    def submit(self, *runs: str) -> None:
+        """Say that runs were submitted."""
+        self.client.report_runs(self.name, {"holder": self.holder, "submitted": list(runs)})
+
+    def end(self, run: str, step: str, status: str = "completed", **told: Any) -> None:
+        """Record how a run ended, as its engine would."""
+        record_activity(
+            self.client, id=run, name=f"{self.name}.{step}", type="Workflow", status=status,
+            exit_code=0 if status == "completed" else 1, **told,
+        )  # fmt: skip
+        self.client.report_runs(self.name, {"holder": self.holder, "settled": [run]})
+
+    def step(self, number: int = 0) -> dict[str, Any]:
+        """Return how far a step is."""
+        return dict(self.client.production(self.name)["steps"][number])
+
+
+@pytest.fixture
+def make(client: ProvClient, name: str) -> Callable[..., Production]:
+    """Define a production of that name."""
+
+    def define(*steps: dict[str, Any], **more: Any) -> Production:
+        return Production(client, definition(name, *steps, **more))
+
+    return define
+
+
+def here(tmp_path: Path, **more: Any) -> dict[str, Any]:
+    """Return a query for what lies below this test's folder."""
+    return {"location": f"file://*{tmp_path}/*", **more}
+
+
+def names(groups: Claims) -> list[list[str]]:
+    return [[given["name"] for given in group["inputs"]] for group in groups]
+
+
+def test_inputs_are_claimed_in_groups_and_each_once(
+    client: ProvClient, make: Callable[..., Production], tmp_path: Path
+) -> None:
+    files = make_files(tmp_path, 1, 7)
+    deliver(client, files)
+    production = make(step("a", input=here(tmp_path), group={"size": 3}))
+    dry = production.claim(dry_run=True)
+    assert [len(group["inputs"]) for group in dry] == [3, 3, 1]
+    assert {group["run"] for group in dry} == {None}
+    groups = production.claim()
+    assert names(groups) == names(dry)
+    assert sorted(one for group in names(groups) for one in group) == [path.name for path in files]
+    production.submit(*(group["run"] for group in groups))
+    assert production.claim() == []
+    run = client.activity(groups[0]["run"])
+    assert (run["status"], run["started_at"], run["type"]) == ("running", None, "Workflow")
+    assert {used["entity"] for used in run["used"]} == {i["id"] for i in groups[0]["inputs"]}
+    assert [part["name"] for part in run["part_of"]] == [f"{production.name}.a"]
+    counts = production.step()
+    assert counts["runs"]["waiting"] == 3
+    assert counts["inputs"] == {
+        "free": 0, "running": 7, "completed": 0, "retried": 0, "failed": 0, "doubled": 0,
+    }  # fmt: skip
+
+
+def test_what_comes_late_is_taken_too_and_nothing_else(
+    client: ProvClient, make: Callable[..., Production], tmp_path: Path
+) -> None:
+    deliver(client, make_files(tmp_path, 1, 2))
+    production = make(step("a", input=here(tmp_path), group={"size": 2}))
+    (first,) = production.claim()
+    production.submit(first["run"])
+    production.end(first["run"], "a")
+    deliver(client, make_files(tmp_path, 3, 4))
+    assert names(production.claim()) == [["run003.txt", "run004.txt"]]
+
+
+def test_submitters_at_once_claim_each_input_once(
+    client: ProvClient, make: Callable[..., Production], tmp_path: Path
+) -> None:
+    deliver(client, make_files(tmp_path, 1, 40))
+    document = make(step("a", input=here(tmp_path), group={"size": 2}))
+    taken: list[Claims] = []
+
+    def take(holder: str) -> None:
+        with ProvClient(client.url, client._transport._token) as own:
+            while True:
+                groups = own.claim_groups(
+                    document.name,
+                    {
+                        "definition": document.definition,
+                        "holder": holder,
+                        "place": "here",
+                        "most": {"local": 3},
+                    },
+                )
+                if not groups:
+                    return
+                own.report_runs(
+                    document.name, {"holder": holder, "submitted": [g["run"] for g in groups]}
+                )
+                taken.append(groups)  # type: ignore[arg-type]
+
+    threads = [threading.Thread(target=take, args=(f"holder {n}",)) for n in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    all_names = [name for groups in taken for group in names(groups) for name in group]
+    assert sorted(all_names) == sorted(set(all_names))
+    assert len(all_names) == 40
+    assert document.step()["inputs"]["doubled"] == 0
+
+
+def test_a_claim_that_nobody_submitted_is_taken_up_with_its_run(
+    client: ProvClient, make: Callable[..., Production], tmp_path: Path
+) -> None:
+    deliver(client, make_files(tmp_path, 1, 3))
+    production = make(step("a", input=here(tmp_path), group={"size": 3}))
+    (claimed,) = production.claim()
+    assert production.step()["runs"]["claimed"] == 1
+    assert production.claim(holder="b") == []  # its holder may still be about to submit it
+    (again,) = production.claim()
+    assert again == claimed | {"is_new": False}
+    production.claim(lease_s=1, holder="a")
+    deadline = threading.Event()
+    assert not deadline.wait(1.1)
+    assert production.claim(holder="b", place="elsewhere") == []  # it may run there, unknown to us
+    (taken,) = production.claim(holder="b")
+    assert taken["run"] == claimed["run"]
+
+
+def test_a_failed_group_is_run_again_up_to_the_limit(
+    client: ProvClient, make: Callable[..., Production], tmp_path: Path
+) -> None:
+    deliver(client, make_files(tmp_path, 1, 3))
+    production = make(step("a", input=here(tmp_path), group={"size": 2}), retries=1)
+    first, second = production.claim()
+    production.submit(first["run"], second["run"])
+    production.end(second["run"], "a")
+    production.end(
+        first["run"], "a", "error", messages=[{"level": "error", "text": "no magnet"}]
+    )  # fmt: skip
+    assert production.step()["inputs"]["retried"] == 2
+    (again,) = production.claim()
+    assert again["run"] != first["run"]
+    assert sorted(names([again])[0]) == sorted(names([first])[0])
+    production.submit(again["run"])
+    assert production.claim() == []
+    production.end(again["run"], "a", "interrupted")
+    assert production.claim() == []
+    counts = production.step()
+    assert (counts["inputs"]["failed"], counts["inputs"]["completed"]) == (2, 1)
+    assert {f["reason"] for f in counts["failures"]} == {"no magnet", None}
+    assert client.production(production.name)["is_done"]
+    more = Production(
+        client,
+        definition(production.name, step("a", input=here(tmp_path), group={"size": 2}), retries=2),
+    )
+    assert len(more.claim()) == 1
+
+
+def test_a_step_takes_what_completed_runs_of_another_gave(
+    client: ProvClient, make: Callable[..., Production], tmp_path: Path
+) -> None:
+    deliver(client, make_files(tmp_path, 1, 4))
+    production = make(
+        step("a", input=here(tmp_path, activity={"name": "delivery"})),
+        step("b", input={"from": "a", "output": "dl1"}, group={"size": 3}),
+    )
+    runs = [group["run"] for group in production.claim()]
+    production.submit(*runs)
+    assert len(runs) == 4
+    made = make_files(tmp_path / "made", 1, 4)
+    for run, path in zip(runs, made, strict=True):
+        outputs = [
+            {"role": "dl1", "url": f"file://node{path}", "sha256": f"{hash(path) % 16**8:064x}"},
+            {"role": "log", "url": f"file://node{path}.log"},
+        ]
+        status = "error" if path == made[-1] else "completed"
+        if path in made[:3]:
+            assert production.claim() == []  # three make a group
+        production.end(run, "a", status, outputs=outputs)
+    groups = production.claim()
+    assert [(g["step"], len(g["inputs"])) for g in groups] == [("a", 1), ("b", 3)]
+    assert sorted(names(groups)[1]) == [path.name for path in made[:3]]
+    production.submit(*(group["run"] for group in groups))
+    last = {"role": "dl1", "url": f"file://node{made[-1]}.again"}
+    production.end(groups[0]["run"], "a", outputs=[last])
+    (rest,) = production.claim()  # nothing more can come
+    assert names([rest]) == [["run004.txt.again"]]
+
+
+def test_groups_hold_what_is_alike_in_the_key(
+    client: ProvClient, make: Callable[..., Production], tmp_path: Path
+) -> None:
+    deliver(client, make_files(tmp_path / "x", 1, 3), night=7)
+    deliver(client, make_files(tmp_path / "y", 1, 2), night=8)
+    production = make(step("a", input=here(tmp_path), group={"size": 2, "by": "metadata.night"}))
+    groups = production.claim()
+    assert [(g["key"], len(g["inputs"])) for g in groups] == [("7", 2), ("7", 1), ("8", 2)]
+    by_folder = Production(
+        client,
+        definition(
+            production.name[:50] + "-folder",
+            step("a", input=here(tmp_path), group={"size": 9, "by": "folder"}),
+        ),
+    )
+    assert [len(g["inputs"]) for g in by_folder.claim()] == [3, 2]
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        ({"name": "run00[12].txt"}, []),
+        ({"name": "run00?.txt"}, ["run001.txt", "run002.txt", "run003.txt"]),
+        ({"metadata": {"campaign": "PROD6"}}, ["run001.txt", "run002.txt"]),
+        ({"metadata": {"campaign": ["PROD7", "PROD8"]}}, ["run003.txt"]),
+        ({"metadata": {"zenith.deg": {"min": 20, "max": 40}}}, ["run001.txt"]),
+        ({"metadata": {"night": {"min": "2026-03-02"}}}, ["run003.txt"]),
+        ({"metadata": {"absent": 1}}, []),
+        ({"role": "data", "kind": "dataset"}, ["run001.txt", "run002.txt", "run003.txt"]),
+        (
+            {"generated": {"after": "2026-03-01", "before": "2026-03-02"}},
+            ["run001.txt", "run002.txt"],
+        ),
+        ({"activity": {"name": "deliv*", "site": "LCG.A*"}}, ["run001.txt"]),
+        ({"activity": {"parameters": {"camera.gain": 2}}}, ["run002.txt"]),
+        ({"activity": {"version": "9"}}, []),
+    ],
+    ids=str,
+)
+def test_what_a_step_takes_is_what_its_query_says(
+    client: ProvClient,
+    make: Callable[..., Production],
+    tmp_path: Path,
+    query: dict[str, Any],
+    expected: list[str],
+) -> None:
+    told = [
+        {"campaign": "PROD6", "zenith": {"deg": 20}, "night": "2026-03-01"},
+        {"campaign": "PROD6", "zenith": {"deg": 41.5}, "night": "2026-03-01"},
+        {"campaign": "PROD7", "zenith": {"deg": "x"}, "night": "2026-03-02"},
+    ]
+    activities = [
+        {"job": {"system": "DIRAC", "id": "1", "site": "LCG.A.fr"}},
+        {"configuration": {"camera": {"gain": 2}}},
+        {"started_at": "2026-03-02T12:00:00Z", "ended_at": "2026-03-02T12:00:00Z"},
+    ]
+    for path, attributes, activity in zip(
+        make_files(tmp_path, 1, 3), told, activities, strict=True
+    ):
+        output = {"role": "data", "url": f"file://store{path}", **attributes}
+        record_activity(client, name="delivery", status="completed", outputs=[output], **activity)
+    production = make(step("a", input=here(tmp_path, **query), group={"size": 10}))
+    assert names(production.claim()) == ([expected] if expected else [])
+
+
+def test_what_a_failed_run_made_or_was_overwritten_is_not_taken(
+    client: ProvClient, make: Callable[..., Production], tmp_path: Path
+) -> None:
+    path = f"file://store{tmp_path}/x.txt"
+    record_activity(client, name="w", status="error", outputs=[{"url": path + ".bad"}])
+    for hour in (1, 2):
+        at = f"2026-03-01T0{hour}:00:00Z"
+        output = {"url": path, "sha256": f"{hour:064x}"}
+        record_activity(client, name="w", status="completed", outputs=[output],
+                        started_at=at, ended_at=at)  # fmt: skip
+    production = make(step("a", input=here(tmp_path), group={"size": 10}))
+    (group,) = production.claim()
+    assert [given["sha256"] for given in group["inputs"]] == [f"{2:064x}"]
+
+
+def test_equal_bytes_of_two_producers_are_two_inputs(
+    client: ProvClient, make: Callable[..., Production], tmp_path: Path
+) -> None:
+    for n in (1, 2):
+        output = {
+            "url": f"file://store{tmp_path}/{n}.txt",
+            "sha256": f"{hash(tmp_path) % 16**9:064x}",
+        }
+        record_activity(client, name="w", status="completed", outputs=[output])
+    production = make(step("a", input=here(tmp_path)))
+    assert sorted(names(production.claim())) == [["1.txt"], ["2.txt"]]
+    assert production.claim(holder="b") == []
+
+
+def test_a_full_group_is_waited_for_where_that_was_asked(
+    client: ProvClient, make: Callable[..., Production], tmp_path: Path
+) -> None:
+    deliver(client, make_files(tmp_path, 1, 3))
+    production = make(step("a", input=here(tmp_path), group={"size": 2}))
+    assert [len(g["inputs"]) for g in production.claim(filled=[])] == [2]
+    production.submit(*(run["run"] for run in production.claim(most=0)))
+    assert [len(g["inputs"]) for g in production.claim(filled=["a"]) if g["is_new"]] == [1]
+
+
+def test_a_production_defined_anew_holds_for_everybody(
+    client: ProvClient, make: Callable[..., Production], tmp_path: Path
+) -> None:
+    first = make(step("a", input=here(tmp_path)))
+    assert client.define_production(
+        first.name, definition(first.name, step("a", input=here(tmp_path)))
+    ) == {"name": first.name, "definition": first.definition, "is_new": False}
+    make(step("a", input=here(tmp_path), group={"size": 2}))
+    with pytest.raises(DifferenceError, match="defined anew"):
+        first.claim()
+
+
+def test_wrong_use_is_refused(
+    client: ProvClient, app_url: str, make_token: Callable[..., str], name: str
+) -> None:
+    with pytest.raises(NotFoundError, match="prod-status"):
+        client.production("nobody")
+    with pytest.raises(UsageError, match="the path names"):
+        client.define_production("other", definition(name, step("a")))
+    with pytest.raises(DocumentError, match="an earlier step"):
+        client.define_production(name, definition(name, step("a", input={"from": "b"})))
+    production = definition(name, step("a"))
+    with ProvClient(app_url, make_token("reader")) as reader, pytest.raises(AuthorisationError):
+        reader.define_production(name, production)
+    with (
+        ProvClient(app_url, make_token("recorder", job="7")) as job,
+        pytest.raises(AuthorisationError, match="job 7"),
+    ):
+        job.define_production(name, production)
+    with ProvClient(app_url, make_token("recorder")) as recorder:
+        assert recorder.define_production(name, production)["is_new"]
+    assert name in [item["name"] for item in client.productions()["items"]]
