@@ -149,7 +149,7 @@ class DiracxEngine:
         write_json(draft.directory.inputs_file, request.inputs)
         job = {
             **{name: info[name] for name in _TOLD},
-            "bring_products": self._options.bring_products,
+            "bring_products": draft.options.bring_products,
             "submitted_at": info["created_at"],
             "server": {**os.environ, **request.environ}.get("PROV_SERVER_URL") or None,
             "agent": os.environ.get("PROV_AGENT") or None,
