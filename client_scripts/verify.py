@@ -23,7 +23,7 @@ from ._cli import (
 
 if TYPE_CHECKING:
     from provmanager.client import ProvClient
-    from provmanager.client.verification import Finding, KeptCheckpoint, Progress
+    from provmanager.client.findings import Finding, KeptCheckpoint, Progress
 
 _EPILOG = """\b
 Exit codes: 0 all as recorded, 1 failed, 2 wrong use, 3 nothing to check was found,
@@ -39,7 +39,14 @@ _COLOURS = {"ok": "green", "differs": "red", "missing": "yellow", "unknown": "ye
 
 @click.command(cls=ProdCommand, epilog=_EPILOG)
 @click.argument("targets", nargs=-1, metavar="[FILE|PRODUCT]…")
-@click.option("--all", "everything", is_flag=True, help="Check the log and every document.")
+@click.option(
+    "--all", "everything", is_flag=True, help="Check the log, every document and every row."
+)
+@click.option(
+    "--rows/--no-rows",
+    default=True,
+    help="Make the record anew from its documents and compare (with PRODUCT and --all).",
+)
 @click.option(
     "--upstream", is_flag=True, help="With each PRODUCT, check all that it came from too."
 )
@@ -63,6 +70,7 @@ _COLOURS = {"ok": "green", "differs": "red", "missing": "yellow", "unknown": "ye
 def main(
     targets: tuple[str, ...],
     everything: bool,
+    rows: bool,
     upstream: bool,
     checkpoint: Path | None,
     moved: list[tuple[str, str]],
@@ -70,7 +78,7 @@ def main(
     server: ServerOptions,
     output: Output,
 ) -> None:
-    """Check files against recorded digests, documents against the log, the log against its past.
+    """Check files against digests, rows against documents, these against the log, that by its past.
 
     \b
     Examples:
@@ -80,8 +88,9 @@ def main(
       prod-verify --all --checkpoint ~/provenance.checkpoint
 
     A FILE that lies here is hashed and looked up by its content, else by its place. For a PRODUCT
-    (a UUID, location, product id, …) its file is looked for at its recorded places, and the
-    documents that told of it are proved to be in the log.
+    (a UUID, location, product id, …) its file is looked for at its recorded places, the documents
+    that told of it are proved to be in the log, and what the server derived from them of its whole
+    lineage is derived again on this machine, in an empty database, and compared row by row.
 
     Every accepted document is a leaf of an append-only Merkle tree (RFC 9162). A checkpoint that
     you keep makes it impossible to change, take out or reorder anything before it unseen, also for
@@ -91,9 +100,9 @@ def main(
         raise UsageError("nothing to check: name files or products, or say --all")
     with connect(server) as client:
         job = _Job(client, output, moved, threads)
-        findings = list(job.check(targets, upstream=upstream, everything=everything))
+        findings = list(job.check(targets, upstream=upstream, with_rows=rows))
         if everything or checkpoint is not None:
-            findings += job.log(checkpoint)
+            findings += job.log(checkpoint, with_documents=everything, with_rows=rows)
     _tell(findings, output)
 
 
@@ -110,9 +119,9 @@ class _Job:
         self._shows = not output.is_quiet and sys.stderr.isatty()
 
     def check(
-        self, targets: tuple[str, ...], *, upstream: bool, everything: bool
+        self, targets: tuple[str, ...], *, upstream: bool, with_rows: bool
     ) -> Iterator["Finding"]:
-        """Check what was named, and every document if all is wanted."""
+        """Check what was named."""
         from provmanager.client import verification as v
 
         files = [Path(t) for t in targets if Path(t).is_file()]
@@ -120,43 +129,77 @@ class _Job:
             self._client, files, n_threads=self._n_threads, progress=self._progress("files")
         )
         named = [t for t in targets if upstream or not Path(t).is_file()]
-        ids = self._entities(named, upstream=upstream)
-        if ids:
-            yield from v.verify_product_documents(self._client, *map(self._client.entity, ids))
+        of, ids = self._entities(named, upstream=upstream)
+        entities = [self._client.entity(i) for i in ids]
+        if entities:
+            yield from v.verify_product_documents(self._client, *entities)
         yield from v.verify_products(
-            self._client,
-            ids,
+            entities,
             moved=self._moved,
             n_threads=self._n_threads,
             progress=self._progress("products"),
         )
-        if everything:
-            yield from v.verify_documents(self._client, progress=self._progress("documents"))
+        if of and with_rows:
+            yield from self._rows(of)
 
-    def log(self, path: Path | None) -> list["Finding"]:
+    def log(
+        self, path: Path | None, *, with_documents: bool, with_rows: bool
+    ) -> Iterator["Finding"]:
         """Check the log, from the checkpoint kept at `path` on; keep the new one if all is well."""
         from provmanager.client import verification as v
+        from provmanager.client.log_check import verify_log
+        from provmanager.client.rows_check import proved_by_leaves, verify_rows
+        from provmanager.service.scratch import scratch_record
 
         kept = _read_checkpoint(path) if path is not None and path.exists() else None
-        findings, now = v.verify_log(self._client, kept, progress=self._progress("leaves"))
-        if path is not None and now is not None and all(f.outcome == "ok" for f in findings):
+        log = verify_log(self._client, kept, progress=self._progress("leaves"))
+        yield from log.findings
+        if with_documents and with_rows:
+            with scratch_record() as scratch:
+                yield from verify_rows(
+                    self._client,
+                    scratch,
+                    proved_by_leaves(log),
+                    suspects=log.suspects,
+                    progress=self._progress("documents"),
+                )
+        elif with_documents:
+            yield from v.verify_documents(self._client, progress=self._progress("documents"))
+        now = log.checkpoint
+        if path is not None and now is not None and all(f.outcome == "ok" for f in log.findings):
             partial = path.with_name(path.name + ".partial")
             partial.write_text(json.dumps({"note": now.note, "key": now.key}) + "\n")
             partial.replace(path)
-        return findings
 
-    def _entities(self, named: list[str], *, upstream: bool) -> list[str]:
+    def _rows(self, of: list[str]) -> Iterator["Finding"]:
+        """Check the rows of the lineages of products or runs."""
+        from provmanager.client.rows_check import proved_one_by_one, verify_rows
+        from provmanager.formats.checkpoint import verify
+        from provmanager.service.scratch import scratch_record
+
+        said = self._client.log_checkpoint()
+        prove = proved_one_by_one(self._client, verify(said["note"], said["key"]))
+        with scratch_record() as scratch:
+            for uuid in of:
+                yield from verify_rows(
+                    self._client, scratch, prove, of=uuid, progress=self._progress("documents")
+                )
+
+    def _entities(self, named: list[str], *, upstream: bool) -> tuple[list[str], list[str]]:
+        """Return the ids of what was named, and of the products to look at."""
         from .trace import find_product
 
+        of: dict[str, None] = {}
         ids: dict[str, None] = {}
         for target in named:
             found, _ = find_product(self._client, target, read_files=True)
+            of[found["id"]] = None
             if upstream or found["kind"] != "entity":
                 lineage = self._client.lineage(found["id"])
                 ids |= dict.fromkeys(str(e["id"]) for e in lineage["entities"])
             else:
                 ids[found["id"]] = None
-        return list(ids)
+        return list(of), list(ids)
 
     def _progress(self, what: str) -> "Progress | None":
         if not self._shows:
@@ -170,7 +213,7 @@ class _Job:
 
 
 def _read_checkpoint(path: Path) -> "KeptCheckpoint":
-    from provmanager.client.verification import KeptCheckpoint
+    from provmanager.client.findings import KeptCheckpoint
 
     try:
         said = json.loads(path.read_text())

@@ -363,9 +363,14 @@ class ProvClient:
         query = {"first": first, "limit": limit}
         return cast(JSONDict, self._transport.json("GET", "/v1/log/check", query=query))
 
-    def log_check_checkpoints(self) -> JSONDict:
-        """Have the server check every checkpoint that it signed against the leaves."""
-        return cast(JSONDict, self._transport.json("GET", "/v1/log/check-checkpoints"))
+    def log_checkpoints(self, *, before: int | None = None, limit: int = 1000) -> JSONDict:
+        """Return signed checkpoints of less than `before` leaves, the newest first, and the key."""
+        query = {"before": before, "limit": limit}
+        return cast(JSONDict, self._transport.json("GET", "/v1/log/checkpoints", query=query))
+
+    def record_lines(self, of: str | None = None) -> Iterator[bytes]:
+        """Yield the lines of the whole record, or of what a lineage (of a UUID) is made of."""
+        return self._transport.lines("/v1/record", {"of": of})
 
     # --- access
 

@@ -1,8 +1,9 @@
 """HTTP with patience: requests, retries with back-off and jitter, and errors as their classes."""
 
+import contextlib
 import random
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -57,6 +58,27 @@ class Transport:
                 f"{self.url}{path} answered something that is not JSON: is PROV_SERVER_URL the "
                 f"address of a provenance server? It begins with {response.text[:60]!r}"
             ) from error
+
+    def lines(self, path: str, query: Query) -> Iterator[bytes]:
+        """Ask once, and yield the lines of the answer as they come; errors as those of `send`."""
+        import httpx
+
+        with contextlib.ExitStack() as stack:
+            rest = b""
+            try:
+                response = stack.enter_context(
+                    self._connected().stream("GET", self.url + path, params=_flat(query))
+                )
+                if not response.is_success:
+                    response.read()
+                    raise self._refusal(response)
+                for chunk in response.iter_bytes():
+                    *whole, rest = (rest + chunk).split(b"\n")
+                    yield from whole
+            except httpx.TransportError as error:
+                raise self._no_answer(error) from error
+            if rest:
+                yield rest
 
     def send(
         self,

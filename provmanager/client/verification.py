@@ -1,146 +1,34 @@
-"""Verify: files against recorded digests, documents against the log, the log against its past.
+"""Verify: files against recorded digests, documents against the log.
 
-What can be checked here is checked here: hashes of files, signatures, proofs, the root over all
-leaves. Only the stored bytes of documents are read by the server, unless a product's own documents
-are fetched.
+What can be checked here is checked here. Only `verify_documents` has the server read the stored
+bytes, for who does not fetch them all.
 """
 
 import hashlib
 import json
 import socket
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from provmanager.errors import DifferenceError, NotFoundError, ProvError
-from provmanager.formats.checkpoint import Checkpoint, verify
+from provmanager.errors import NotFoundError, ProvError
+from provmanager.formats.checkpoint import verify
 from provmanager.ids import file_sha256
-from provmanager.model.merkle import Tree, is_consistent, is_included, leaf_hash
+from provmanager.model.merkle import is_included, leaf_hash
 
 from .client import ProvClient
-
-Outcome = Literal["ok", "differs", "missing", "unknown"]
-Progress = Callable[[int, int], None]
-"""Called with how many of how many are done."""
+from .findings import Finding, Progress
 
 _PAGE = 1000
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """What came of one check."""
-
-    kind: Literal["file", "document", "log"]
-    what: str
-    outcome: Outcome
-    """``differs``: it is not what the record says. ``missing``: there is nothing to look at.
-    ``unknown``: the record says nothing to hold it against."""
-    message: str
-
-
-@dataclass(frozen=True, slots=True)
-class KeptCheckpoint:
-    """A checkpoint that an auditor kept, and the key that signed it."""
-
-    note: str
-    key: str
-
-
-def verify_log(
-    client: ProvClient, kept: KeptCheckpoint | None = None, *, progress: Progress | None = None
-) -> tuple[list[Finding], KeptCheckpoint | None]:
-    """Check the whole log: signature, every leaf, the root, and that it continues `kept`.
-
-    Returns what was found, and the checkpoint to keep for the next time, if there is one.
-    """
-    try:
-        said = client.log_checkpoint()
-    except DifferenceError as error:
-        return [Finding("log", "log", "differs", error.message), *_server_side(client)], None
-    now = KeptCheckpoint(said["note"], said["key"])
-    try:
-        checkpoint = verify(now.note, now.key)
-    except DifferenceError as error:
-        return [Finding("log", said["origin"], "differs", error.message)], now
-    findings = [
-        *_leaves(client, checkpoint, progress),
-        *([_continues(client, kept, now, checkpoint)] if kept else []),
-        *_server_side(client),
-    ]
-    return findings, now
-
-
-def _leaves(
-    client: ProvClient, checkpoint: Checkpoint, progress: Progress | None
-) -> Iterator[Finding]:
-    """Hash every entry and the tree over them."""
-    name = f"log {checkpoint.origin}"
-    hashes: list[bytes] = []
-    while len(hashes) < checkpoint.size:
-        items = client.log_leaves(len(hashes), _PAGE)[: checkpoint.size - len(hashes)]
-        for item in items:
-            found = leaf_hash(item["entry"].encode())
-            if item["index"] != len(hashes) or found.hex() != item["leaf_hash"]:
-                text = (
-                    f"leaf {len(hashes)} is not that of its document: the document's row gives "
-                    f"{found.hex()}, the log has {item['leaf_hash']}"
-                )
-                yield Finding("log", name, "differs", text)
-            hashes.append(bytes.fromhex(item["leaf_hash"]))
-        if progress is not None:
-            progress(len(hashes), checkpoint.size)
-        if not items:
-            text = f"the log ends after {len(hashes)} leaves; its checkpoint says {checkpoint.size}"
-            yield Finding("log", name, "differs", text)
-            return
-    if (root := Tree(hashes).root()) == checkpoint.root:
-        text = f"{checkpoint.size} documents give the signed root {root.hex()}"
-        yield Finding("log", name, "ok", text)
-    else:
-        text = f"the leaves give the root {root.hex()}, signed is {checkpoint.root.hex()}"
-        yield Finding("log", name, "differs", text)
-
-
-def _continues(
-    client: ProvClient, kept: KeptCheckpoint, now: KeptCheckpoint, checkpoint: Checkpoint
-) -> Finding:
-    """Prove that the log of now begins with the log that was kept."""
-    try:
-        before = verify(kept.note, kept.key)
-    except DifferenceError as error:
-        return Finding("log", "the checkpoint that was kept", "differs", error.message)
-    what = f"log {before.origin} since {before.size} documents"
-    if before.origin != checkpoint.origin:
-        return Finding("log", what, "differs", f"this is another log: {checkpoint.origin}")
-    if before.size > checkpoint.size:
-        text = f"it has {checkpoint.size} now: the last were taken out, or an old dump restored"
-        return Finding("log", what, "differs", text)
-    proof = [bytes.fromhex(h) for h in client.log_consistency(before.size, checkpoint.size)]
-    if not is_consistent(before.size, checkpoint.size, before.root, checkpoint.root, proof):
-        text = "the log of now does not begin with the one that was kept: its past was changed"
-        return Finding("log", what, "differs", text)
-    changed = "" if kept.key == now.key else "; another key signs it now"
-    n_new = checkpoint.size - before.size
-    return Finding("log", what, "ok", f"nothing changed, {n_new} documents were added{changed}")
-
-
-def _server_side(client: ProvClient) -> Iterator[Finding]:
-    checked = client.log_check_checkpoints()
-    for item in checked["items"]:
-        yield Finding("log", f"checkpoint {item['leaf']}", "differs", item["message"])
-    if not checked["items"]:
-        text = f"{checked['n_checked']} signed checkpoints agree with the leaves"
-        yield Finding("log", "checkpoints", "ok", text)
-
-
 def verify_documents(client: ProvClient, *, progress: Progress | None = None) -> Iterator[Finding]:
-    """Have the server hold every document against its digest, and its row against the log."""
+    """Have the server hold the stored bytes of every document against their digest."""
     first = n_wrong = 0
     while (page := client.log_check(first, _PAGE))["n_checked"]:
-        for item in page["items"]:
+        for item in (i for i in page["items"] if i["kind"] == "content"):
             n_wrong += 1
             what = f"document {item['document'] or '?'} (leaf {item['leaf']})"
             yield Finding("document", what, "differs", item["message"])
@@ -148,7 +36,8 @@ def verify_documents(client: ProvClient, *, progress: Progress | None = None) ->
         if progress is not None:
             progress(first, page["size"])
     if not n_wrong:
-        yield Finding("document", "documents", "ok", f"{first} are as they were recorded")
+        text = f"the stored bytes of {first} are as they were recorded"
+        yield Finding("document", "documents", "ok", text)
 
 
 def verify_product_documents(client: ProvClient, *entities: Mapping[str, Any]) -> Iterator[Finding]:
@@ -227,8 +116,7 @@ def recorded_sha256(entity: Mapping[str, Any]) -> str | None:
 
 
 def verify_products(
-    client: ProvClient,
-    entity_ids: Sequence[str],
+    entities: Sequence[Mapping[str, Any]],
     *,
     moved: Sequence[tuple[str, str]] = (),
     n_threads: int = 4,
@@ -236,10 +124,10 @@ def verify_products(
 ) -> Iterator[Finding]:
     """Hold the files of recorded products, where this machine reaches them, against their digests.
 
+    `entities` are as `ProvClient.entity` gives them.
     `moved` are pairs of prefixes: where a location begins with the first, the file lies under the
     second.
     """
-    entities = [client.entity(entity_id) for entity_id in entity_ids]
     places = [
         [path for at in entity["locations"] if (path := local_path(at, moved)) is not None]
         for entity in entities

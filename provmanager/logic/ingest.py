@@ -47,12 +47,16 @@ class Source:
         Name of the sender's token, kept with the document.
     job : str or None
         Id of the only grid or batch job for which the sender may speak.
+    sha256 : str or None
+        Of `data` that come from a record: SHA-256 of the bytes as that received them. Nothing is
+        redacted anew.
     """
 
     data: bytes
     name: str | None = None
     received_from: str | None = None
     job: str | None = None
+    sha256: str | None = None
 
 
 @dataclass(slots=True)
@@ -167,13 +171,15 @@ def _read(source: Source, policy: IngestPolicy, shared: _Shared) -> Reading:
             expected=policy.max_document_bytes,
             found=size,
         )
-    stored, n_redactions = policy.redaction.apply(source.data)
-    if source.name is not None:
+    stored, n_redactions = source.data, 0
+    if source.sha256 is None:
+        stored, n_redactions = policy.redaction.apply(source.data)
+    if source.name is not None and source.sha256 is None:
         name, _ = policy.redaction.apply(source.name.encode("utf-8", "replace"))
         source = replace(source, name=name.decode())
     document = read(stored, name=source.name, environments=shared.environments)
     check_storable(document, shared.checked)
-    sha256 = sha256_hex(source.data)
+    sha256 = source.sha256 or sha256_hex(source.data)
     claims = claims_of(document, sha256)
     return Reading(0, source, sha256, stored, n_redactions, document, claims)
 
@@ -288,7 +294,7 @@ def _write(
     rows = [
         document_store.NewDocument(
             r.sha256,
-            sha256_hex(r.stored) if r.n_redactions else r.sha256,
+            sha256_hex(r.stored) if r.n_redactions or r.source.sha256 else r.sha256,
             r.document.format,
             r.document.reason,
             r.source.name,

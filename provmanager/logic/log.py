@@ -19,12 +19,12 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from sqlalchemy.orm import Session
 
-from provmanager.errors import DifferenceError, DocumentError, NotFoundError, UsageError
-from provmanager.formats.checkpoint import Checkpoint, parse, sign, verifier_key, verify
+from provmanager.errors import DifferenceError, JSONDict, NotFoundError, UsageError
+from provmanager.formats.checkpoint import Checkpoint, parse, sign, verifier_key
 from provmanager.ids import canonical_json, sha256_hex
-from provmanager.model.merkle import Tree, leaf_hash
+from provmanager.model.merkle import TILE_LEVELS, Tree, leaf_hash
 from provmanager.store import log as store
-from provmanager.store.log import LoggedDocument
+from provmanager.store.log import Leaf, LoggedDocument
 
 logger = logging.getLogger(__name__)
 
@@ -46,6 +46,8 @@ class Entry(NamedTuple):
     leaf_index: int
     leaf_hash: bytes
     entry: bytes
+    document_id: int
+    """Greater for a document that was recorded later, and so for a later leaf."""
 
 
 class Problem(NamedTuple):
@@ -56,7 +58,7 @@ class Problem(NamedTuple):
     document: str | None
     """SHA-256 of the document, as its row says."""
     kind: str
-    """``content``, ``row``, ``leaf`` or ``root``."""
+    """``content``, ``row`` or ``leaf``."""
     message: str
 
 
@@ -99,23 +101,34 @@ def load_key(path: Path) -> Ed25519PrivateKey:
 
 def entry_of(document: LoggedDocument) -> bytes:
     """Return the entry of a document's leaf: what the log vouches for, as canonical JSON."""
-    return canonical_json(
-        {
-            "sha256": document.sha256,
-            "stored_sha256": document.stored_sha256,
-            "format": document.format,
-            "size_bytes": document.size_bytes,
-            "received_at": document.received_at.isoformat(),
-            "received_from": document.received_from,
-        }
-    )
+    return canonical_json(_vouched(document) | _vouched_since_0007(document))
+
+
+def _vouched(document: LoggedDocument) -> JSONDict:
+    return {
+        "sha256": document.sha256,
+        "stored_sha256": document.stored_sha256,
+        "format": document.format,
+        "size_bytes": document.size_bytes,
+        "received_at": document.received_at.isoformat(),
+        "received_from": document.received_from,
+    }
+
+
+def _vouched_since_0007(document: LoggedDocument) -> JSONDict:
+    return {"source_name": document.source_name, "n_redactions": document.n_redactions}
+
+
+def _entry(leaf: Leaf) -> bytes:
+    """Return the entry of a leaf; those of former versions said less."""
+    former = canonical_json(_vouched(leaf.document))
+    return former if leaf_hash(former) == leaf.leaf_hash else entry_of(leaf.document)
 
 
 def publish(session: Session, key: Ed25519PrivateKey, *, now: datetime) -> SignedCheckpoint | None:
     """Append what is not in the log yet and return a checkpoint of all; None if it is empty.
 
-    The last checkpoint stands where nothing came since; otherwise there is a new one, which
-    `check` proves to begin with those before.
+    The last checkpoint stands where nothing came since; otherwise there is a new one.
 
     Raises
     ------
@@ -123,21 +136,22 @@ def publish(session: Session, key: Ed25519PrivateKey, *, now: datetime) -> Signe
         Leaves are gone that were there: nothing is appended to such a log.
     """
     store.lock(session)
-    size, n_leaves = store.count_leaves(session)
-    last = store.checkpoints(session, limit=1)
-    if n_leaves != size or (last and last[0].size > size):
+    size, last_id = store.last_leaf(session)
+    last = next(iter(store.checkpoints(session, limit=1)), None)
+    signed = last.size if last else 0
+    if size < signed or store.count_leaves(session, signed) != size - signed:
         raise DifferenceError(
-            f"the log has {n_leaves} leaves, the last of them at {size - 1}"
-            + (f", and a checkpoint of {last[0].size} documents was signed" if last else "")
-            + ": leaves were taken out; prod-verify --all says more"
+            f"the log ends with leaf {size - 1}, and a checkpoint of {signed} documents was "
+            "signed: leaves were taken out; prod-verify --all says more"
         )
-    size = store.append_documents(session, size, lambda d: leaf_hash(entry_of(d)))
+    size = store.append_documents(session, size, last_id, lambda d: leaf_hash(entry_of(d)))
     if not size:
         return None
     name = store.origin(session)
     public = verifier_key(name, key.public_key().public_bytes_raw())
-    if last and last[0].size == size:
-        return SignedCheckpoint(last[0].note, public, parse(last[0].note))
+    if last and last.size == size:
+        return SignedCheckpoint(last.note, public, parse(last.note))
+    _keep_nodes(session, size)
     checkpoint = Checkpoint(name, size, _tree(session, size).root())
     note = sign(checkpoint, key)
     store.insert_checkpoint(session, size=size, root=checkpoint.root, note=note, made_at=now)
@@ -146,14 +160,41 @@ def publish(session: Session, key: Ed25519PrivateKey, *, now: datetime) -> Signe
 
 def publish_new(session: Session, key: Ed25519PrivateKey, *, now: datetime) -> None:
     """Do as `publish` where documents wait for it."""
-    if store.count_waiting(session):
+    if store.has_waiting(session):
         publish(session, key, now=now)
+
+
+def _keep_nodes(session: Session, size: int) -> None:
+    """Keep the roots of those complete subtrees that are not kept yet."""
+    level = TILE_LEVELS
+    while size >> level:
+        first, end = store.count_nodes(session, level), size >> level
+        if first < end:
+            tree = _tree(session, size)
+            hashes = [tree.subtree(level, i) for i in range(first, end)]
+            store.insert_nodes(session, level, first, hashes)
+        level += TILE_LEVELS
+
+
+def signed_checkpoints(
+    session: Session, *, limit: int, before: int | None = None
+) -> list[store.KeptCheckpoint]:
+    """Return checkpoints as they are kept, the newest first; those of a size below `before`."""
+    return store.checkpoints(session, limit=min(limit, MAX_PAGE), before=before)
+
+
+def public_key(session: Session, key: Ed25519PrivateKey) -> str:
+    """Return the log's public key, as signed notes name it."""
+    return verifier_key(store.origin(session), key.public_key().public_bytes_raw())
 
 
 def entries(session: Session, first: int, limit: int) -> list[Entry]:
     """Return leaves from `first` on, in order."""
     found = store.leaves(session, first, min(limit, MAX_PAGE))
-    return [Entry(leaf.leaf_index, leaf.leaf_hash, entry_of(leaf.document)) for leaf in found]
+    return [
+        Entry(leaf.leaf_index, leaf.leaf_hash, _entry(leaf), leaf.document.document_id)
+        for leaf in found
+    ]
 
 
 def inclusion(session: Session, document_sha256: str, size: int) -> tuple[Entry, list[bytes]]:
@@ -187,6 +228,23 @@ def consistency(session: Session, first: int, second: int) -> list[bytes]:
     return _tree(session, second).consistency_proof(first)
 
 
+def _tree(session: Session, size: int) -> Tree:
+    there, _ = store.last_leaf(session)
+    if there < size:
+        raise NotFoundError(f"the log has {there} documents, not {size}")
+
+    def read(level: int, first: int, count: int) -> list[bytes]:
+        found = store.subtree_hashes(session, level, first, count)
+        if len(found) != count:
+            raise DifferenceError(
+                f"of the log's hashes {first} to {first + count - 1} of level {level} "
+                f"{count - len(found)} are gone: prod-verify --all says more"
+            )
+        return found
+
+    return Tree(size, read)
+
+
 def check_leaves(session: Session, first: int, limit: int) -> CheckedLeaves:
     """Check the documents of up to `limit` leaves from `first`.
 
@@ -202,14 +260,14 @@ def check_leaves(session: Session, first: int, limit: int) -> CheckedLeaves:
         wrong = _content_problem(leaf)
         if wrong:
             problems.append(Problem(leaf.leaf_index, leaf.document.sha256, "content", wrong))
-        found = leaf_hash(entry_of(leaf.document))
+        found = leaf_hash(_entry(leaf))
         if found != leaf.leaf_hash:
             message = (
                 f"the row document_id {leaf.document.document_id} or its leaf was changed: the row "
                 f"gives the leaf hash {found.hex()}, the log has {leaf.leaf_hash.hex()}"
             )
             problems.append(Problem(leaf.leaf_index, leaf.document.sha256, "row", message))
-    return CheckedLeaves(len(leaves), expected, store.count_leaves(session)[0], problems)
+    return CheckedLeaves(len(leaves), expected, store.last_leaf(session)[0], problems)
 
 
 def _content_problem(leaf: store.Leaf) -> str:
@@ -228,53 +286,3 @@ def _content_problem(leaf: store.Leaf) -> str:
 
 def _gap(index: int) -> Problem:
     return Problem(index, None, "leaf", f"the log has no leaf {index}: it was taken out")
-
-
-def check_checkpoints(session: Session, key: Ed25519PrivateKey) -> tuple[int, list[Problem]]:
-    """Hold every checkpoint that was made against the leaves, by signature and root.
-
-    Returns how many there are, and what is wrong.
-    """
-    made = store.checkpoints(session, limit=100_000)
-    size, _ = store.count_leaves(session)
-    problems = [
-        Problem(
-            size, None, "root", f"a checkpoint of {row[0]} documents was signed: leaves are gone"
-        )
-        for row in made
-        if row[0] > size
-    ]
-    hashes = store.leaf_hashes(session, size)
-    if [index for index, _ in hashes] != list(range(size)):
-        gap = next(i for i, (index, _) in enumerate([*hashes, (-1, b"")]) if index != i)
-        return len(made), [*problems, _gap(gap)]
-    tree = Tree([h for _, h in hashes])
-    name = store.origin(session)
-    public = verifier_key(name, key.public_key().public_bytes_raw())
-    for row in made:
-        try:
-            checkpoint = verify(row.note, public)
-        except (DifferenceError, DocumentError) as error:
-            problems.append(Problem(row.size, None, "root", str(error)))
-            continue
-        if (checkpoint.size, checkpoint.root) != (row[0], bytes(row[1])):
-            message = (
-                f"the checkpoint's row says {row[0]} and {bytes(row[1]).hex()}, its note differs"
-            )
-            problems.append(Problem(row[0], None, "root", message))
-        if checkpoint.size > size:
-            continue
-        if checkpoint.root != tree.root(checkpoint.size):
-            message = (
-                f"the checkpoint of {checkpoint.size} documents has the root "
-                f"{checkpoint.root.hex()}, the leaves give {tree.root(checkpoint.size).hex()}"
-            )
-            problems.append(Problem(checkpoint.size, None, "root", message))
-    return len(made), problems
-
-
-def _tree(session: Session, size: int) -> Tree:
-    hashes = store.leaf_hashes(session, size)
-    if len(hashes) < size:
-        raise NotFoundError(f"the log has {len(hashes)} documents, not {size}")
-    return Tree([h for _, h in hashes])

@@ -180,7 +180,7 @@ class _Resolver:
                     for claim in claims_of(document, stored.sha256):
                         self._claims[claim.activity.uuid].append(claim)
             self._select()
-            entities = _known_by_keys(session, keys, found.directories)
+            entities = known_by_keys(session, keys, found.directories)
             if len(keys) == n_keys and entities.keys() <= found.rebuilt:
                 break
         logger.info(
@@ -212,7 +212,7 @@ class _Resolver:
     def _resolve_against_known(self) -> None:
         session, found = self._session, self._found
         keys = {k for s in found.spoken.values() for k in keys_of(s.mention)}
-        found.known = _known_by_keys(session, keys, found.directories)
+        found.known = known_by_keys(session, keys, found.directories)
         standing = [e for i, e in found.known.items() if i not in found.rebuilt]
         mentions = [s.mention for s in found.spoken.values()]
         producers = self._producers_in_doubt(mentions, standing)
@@ -289,7 +289,7 @@ def _with_own_record(
     return own | {uuid for uuid, activity in held.items() if not activity.is_claim}
 
 
-def _known_by_keys(
+def known_by_keys(
     session: Session, keys: Iterable[Key], directories: dict[str, int]
 ) -> dict[int, store.KnownEntity]:
     """Return the entities that have one of `keys`; add to `directories` those that are known."""

@@ -5,7 +5,7 @@ hashes in, hashes out.
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 EMPTY_ROOT = hashlib.sha256(b"").digest()
 """The root of the tree without leaves (§2.1.1)."""
@@ -20,20 +20,35 @@ def _node(left: bytes, right: bytes) -> bytes:
     return hashlib.sha256(b"\x01" + left + right).digest()
 
 
-class Tree:
-    """The tree over `leaves`, which are leaf hashes in their order.
+Read = Callable[[int, int, int], Sequence[bytes]]
+"""``read(level, first, count)``: hashes of complete subtrees of ``2 ** level`` leaves, in order."""
 
-    All levels are hashed once, 2 n hashes for n leaves; a proof then takes O(log² n).
+TILE_LEVELS = 8
+"""A tile has the hashes of up to two to this power subtrees; what is kept is every such level."""
+
+
+class Tree:
+    """The tree of `size` leaves, of which `read` gives what is kept: leaves, and tiles above them.
+
+    Root and proofs take O(log n) tiles. Only levels that are multiples of `TILE_LEVELS` are read.
     """
 
-    def __init__(self, leaves: Sequence[bytes]) -> None:
-        self._levels = [list(leaves)]
-        while len(self._levels[-1]) > 1:
-            below = self._levels[-1]
-            self._levels.append(
-                [_node(below[i], below[i + 1]) for i in range(0, len(below) - 1, 2)]
-            )
-        self.size = len(leaves)
+    def __init__(self, size: int, read: Read) -> None:
+        self.size = size
+        self._read = read
+        self._tiles: dict[tuple[int, int], Sequence[bytes]] = {}
+
+    @classmethod
+    def of(cls, leaves: Sequence[bytes]) -> "Tree":
+        """Return the tree over leaf hashes that are at hand: 2 n hashes for n of them."""
+        levels = [leaves]
+        while len(levels[-1]) > 1:
+            levels.append(_above(levels[-1]))
+
+        def read(level: int, first: int, count: int) -> Sequence[bytes]:
+            return levels[level][first : first + count]
+
+        return cls(len(leaves), read)
 
     def root(self, size: int | None = None) -> bytes:
         """Return the root over the first `size` leaves, or all (§2.1.1)."""
@@ -77,6 +92,17 @@ class Tree:
             proof.append(self._range(low, high))
         return proof[::-1]
 
+    def subtree(self, level: int, index: int) -> bytes:
+        """Return the root of the complete subtree `index` of ``2 ** level`` leaves."""
+        base = level - level % TILE_LEVELS
+        if level and base == level:  # of a whole tile below: what is kept above it
+            base = level - TILE_LEVELS
+        count = 1 << (level - base)
+        hashes = self._hashes(base, index * count, count)
+        while len(hashes) > 1:
+            hashes = _above(hashes)
+        return hashes[0]
+
     @staticmethod
     def _check(size: int, what: str, most: int) -> int:
         if not 0 <= size <= most:
@@ -86,10 +112,27 @@ class Tree:
     def _range(self, low: int, high: int) -> bytes:
         """Return the hash over the leaves from `low` to before `high`, as the tree splits them."""
         count = high - low
-        if count & (count - 1) == 0 and low % count == 0:  # a complete subtree
-            return self._levels[count.bit_length() - 1][low // count]
+        level = count.bit_length() - 1
+        if count == 1 << level and low % count == 0:  # a complete subtree
+            if level % TILE_LEVELS == 0:
+                return self._hashes(level, low >> level, 1)[0]
+            return self.subtree(level, low >> level)
         middle = low + _split(count)
         return _node(self._range(low, middle), self._range(middle, high))
+
+    def _hashes(self, level: int, first: int, count: int) -> Sequence[bytes]:
+        """Return hashes of one tile, which is read whole and once."""
+        tile, begin = first >> TILE_LEVELS, first % (1 << TILE_LEVELS)
+        if (level, tile) not in self._tiles:
+            start = tile << TILE_LEVELS
+            there = min(1 << TILE_LEVELS, (self.size >> level) - start)
+            self._tiles[level, tile] = self._read(level, start, there)
+        return self._tiles[level, tile][begin : begin + count]
+
+
+def _above(below: Sequence[bytes]) -> list[bytes]:
+    """Return the hashes of the pairs in `below`; one without a partner is left out."""
+    return [_node(below[i], below[i + 1]) for i in range(0, len(below) - 1, 2)]
 
 
 def _split(count: int) -> int:

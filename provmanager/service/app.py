@@ -19,6 +19,7 @@ from provmanager.logic.redaction import load_policy
 from provmanager.store.database import open_database
 
 from . import (
+    copying,
     descriptions,
     documents,
     health,
@@ -35,6 +36,7 @@ from .errors import add_error_handlers
 from .intake import Intake
 from .issuers import TokenIssuers
 from .limits import DrainMiddleware
+from .log_keeper import LogKeeper
 from .parameters import check_parameters
 from .security import KnownTokens
 from .wire import ErrorBody
@@ -91,8 +93,8 @@ def create_app(settings: Settings) -> FastAPI:
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         app.state.log_key = load_key(settings.state_dir / "log.key")
-        keeper = log.LogKeeper(database, app.state.log_key)
-        intake.start()
+        keeper = LogKeeper(database, app.state.log_key)
+        intake.start(on_recorded=keeper.tell)
         keeper.start()
         yield
         intake.stop()
@@ -116,6 +118,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.known_tokens = KnownTokens()
     app.state.token_issuers = TokenIssuers(load_issuers(settings.issuers_file))
     app.state.intake = intake
+    app.state.turn = copying.Turn()
     add_error_handlers(app)
     app.add_middleware(DrainMiddleware, limit_bytes=settings.max_request_bytes)
     routed = (
@@ -128,6 +131,7 @@ def create_app(settings: Settings) -> FastAPI:
         productions,
         descriptions,
         log,
+        copying,
         tokens,
     )
     for module in routed:

@@ -8,7 +8,7 @@ still gets its own document's outcome, after the commit.
 import logging
 import queue
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 
@@ -47,9 +47,11 @@ class Intake:
         self.policy = policy
         self._queue: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._work, name="intake", daemon=True)
+        self._on_recorded: Callable[[], None] = lambda: None
 
-    def start(self) -> None:
-        """Begin to record."""
+    def start(self, *, on_recorded: Callable[[], None]) -> None:
+        """Begin to record; `on_recorded` is called after a commit that had new documents."""
+        self._on_recorded = on_recorded
         self._thread.start()
 
     def stop(self) -> None:
@@ -70,7 +72,10 @@ class Intake:
     def record_many(self, items: Sequence[Reading | Outcome]) -> list[Outcome]:
         """Record documents in a transaction of their own."""
         with self._database.transaction() as session:
-            return record_read(session, items, policy=self.policy)
+            outcomes = record_read(session, items, policy=self.policy)
+        if any(o.outcome == "recorded" for o in outcomes):
+            self._on_recorded()
+        return outcomes
 
     def _work(self) -> None:
         while (first := self._queue.get()) is not None:

@@ -1,26 +1,19 @@
 """``/v1/log``: the log of documents, its signed checkpoints, and proofs."""
 
-import logging
-import threading
 from datetime import UTC, datetime
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, Query, Request
 from pydantic import BaseModel, ConfigDict
 
-from provmanager.errors import NotFoundError, ProvError
+from provmanager.errors import NotFoundError
 from provmanager.logic import log
 from provmanager.model import Role
-from provmanager.store.database import Database
 
 from .deps import SessionDep
 from .security import require
 
-logger = logging.getLogger(__name__)
 router = APIRouter(prefix="/v1/log", tags=["log"], dependencies=[require(Role.READER)])
-
-INTERVAL_S = 10.0
-"""How often new documents are appended to the log, in seconds."""
 
 
 async def get_key(request: Request) -> log.SigningKey:
@@ -49,6 +42,22 @@ class CheckpointBody(BaseModel):
     """Root of the tree over the first `size` leaves (RFC 9162), in hexadecimal."""
 
 
+class CheckpointItem(BaseModel):
+    """A checkpoint as it is kept; what counts is its note."""
+
+    size: int
+    root: str
+    note: str
+    made_at: datetime
+
+
+class CheckpointPage(BaseModel):
+    """Checkpoints that were signed, the newest first, and the log's public key of now."""
+
+    key: str
+    items: list[CheckpointItem]
+
+
 class Proof(BaseModel):
     """Hashes that prove something of the tree, in hexadecimal (RFC 9162 §2.1.3 and §2.1.4)."""
 
@@ -69,6 +78,8 @@ class LeafBody(BaseModel):
     index: int
     leaf_hash: str
     entry: str
+    document_order: int
+    """Greater for a document that was recorded later, and so for a later leaf."""
 
 
 class LeafPage(BaseModel):
@@ -82,20 +93,15 @@ class ProblemBody(BaseModel):
 
     leaf: int
     document: str | None
-    kind: Literal["content", "row", "leaf", "root"]
+    kind: Literal["content", "row", "leaf"]
     message: str
 
 
-class Checked(BaseModel):
-    """How many were looked at, and what is wrong with them."""
+class CheckedPage(BaseModel):
+    """How many leaves were looked at, what is wrong with them, and where to go on."""
 
     n_checked: int
     items: list[ProblemBody]
-
-
-class CheckedPage(Checked):
-    """The same of some leaves, from which to go on at `next`."""
-
     next: int
     size: int
 
@@ -112,6 +118,24 @@ def checkpoint(session: SessionDep, key: KeyDep) -> CheckpointBody:
         origin=made.checkpoint.origin,
         size=made.checkpoint.size,
         root=made.checkpoint.root.hex(),
+    )
+
+
+@router.get("/checkpoints")
+def checkpoints(
+    session: SessionDep,
+    key: KeyDep,
+    limit: Annotated[int, Query(ge=1, le=log.MAX_PAGE)] = log.MAX_PAGE,
+    before: Annotated[int | None, Query(ge=0, description="Those of fewer leaves")] = None,
+) -> CheckpointPage:
+    """List the checkpoints that were signed, the newest first."""
+    kept = log.signed_checkpoints(session, limit=limit, before=before)
+    return CheckpointPage(
+        key=log.public_key(session, key),
+        items=[
+            CheckpointItem(size=c.size, root=c.root.hex(), note=c.note, made_at=c.made_at)
+            for c in kept
+        ],
     )
 
 
@@ -142,7 +166,12 @@ def leaves(
     """List leaves with their entries: whoever hashes them gets the checkpoint's root."""
     return LeafPage(
         items=[
-            LeafBody(index=e.leaf_index, leaf_hash=e.leaf_hash.hex(), entry=e.entry.decode())
+            LeafBody(
+                index=e.leaf_index,
+                leaf_hash=e.leaf_hash.hex(),
+                entry=e.entry.decode(),
+                document_order=e.document_id,
+            )
             for e in log.entries(session, first, limit)
         ]
     )
@@ -164,43 +193,5 @@ def check(
     )
 
 
-@router.get("/check-checkpoints")
-def check_checkpoints(session: SessionDep, key: KeyDep) -> Checked:
-    """Hold every checkpoint that was signed against the leaves."""
-    n_checked, problems = log.check_checkpoints(session, key)
-    return Checked(n_checked=n_checked, items=_items(problems))
-
-
 def _items(problems: list[log.Problem]) -> list[ProblemBody]:
     return [ProblemBody(**problem._asdict()) for problem in problems]
-
-
-class LogKeeper:
-    """Appends new documents to the log in the background."""
-
-    def __init__(self, database: Database, key: log.SigningKey) -> None:
-        self._database = database
-        self._key = key
-        self._end = threading.Event()
-        self._thread = threading.Thread(target=self._work, name="log", daemon=True)
-
-    def start(self) -> None:
-        """Begin."""
-        self._thread.start()
-
-    def stop(self) -> None:
-        """Append what is there, and end."""
-        self._end.set()
-        self._thread.join()
-
-    def _work(self) -> None:
-        while not self._end.wait(INTERVAL_S):
-            self._append()
-        self._append()
-
-    def _append(self) -> None:
-        try:
-            with self._database.transaction() as session:
-                log.publish_new(session, self._key, now=datetime.now(UTC))
-        except ProvError as error:  # the next time will do
-            logger.warning("the log waits: %s", error)

@@ -1,11 +1,21 @@
 """Rows of the log: leaves and checkpoints."""
 
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
-from sqlalchemy import BigInteger, Boolean, Column, ForeignKey, LargeBinary, Table, Text, text
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    ForeignKey,
+    LargeBinary,
+    SmallInteger,
+    Table,
+    Text,
+    text,
+)
 from sqlalchemy.orm import Session
 
 from .tables import INSTANT, document, metadata
@@ -31,13 +41,21 @@ log_checkpoint = Table(
     Column("note", Text, nullable=False),
     Column("made_at", INSTANT, nullable=False),
 )
+log_node = Table(
+    "log_node",
+    metadata,
+    Column("level", SmallInteger, primary_key=True, autoincrement=False),
+    Column("node_index", BigInteger, primary_key=True, autoincrement=False),
+    Column("node_hash", LargeBinary, nullable=False),
+)
 
 _LOCK = 0x6C6F67  # "log": the key of the advisory lock that whoever appends takes
 _BATCH = 10_000
 
 _DOCUMENT = (
     "d.document_id, encode(d.sha256, 'hex') AS sha256, encode(d.stored_sha256, 'hex') AS "
-    "stored_sha256, d.format, d.size_bytes, d.received_at, d.received_from"
+    "stored_sha256, d.format, d.size_bytes, d.received_at, d.received_from, d.source_name, "
+    "d.n_redactions"
 )
 
 
@@ -51,6 +69,8 @@ class LoggedDocument(NamedTuple):
     size_bytes: int
     received_at: datetime
     received_from: str | None
+    source_name: str | None
+    n_redactions: int
 
 
 class Leaf(NamedTuple):
@@ -82,18 +102,30 @@ def lock(session: Session) -> None:
     session.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
 
 
+def last_leaf(session: Session) -> tuple[int, int]:
+    """Return the size of the log (one more than the last index) and the id of its last document.
+
+    Documents get their ids under the lock of those who record, and so are in the log in that
+    order: those that wait have greater ones.
+    """
+    query = text(
+        "SELECT leaf_index + 1, document_id FROM prov.log_leaf ORDER BY leaf_index DESC LIMIT 1"
+    )
+    found = session.execute(query).one_or_none()
+    return (0, 0) if found is None else (int(found[0]), int(found[1]))
+
+
 def append_documents(
-    session: Session, size: int, hash_of: Callable[[LoggedDocument], bytes]
+    session: Session, size: int, last_id: int, hash_of: Callable[[LoggedDocument], bytes]
 ) -> int:
-    """Append all documents that are not in the log of `size` yet, and return its new size."""
+    """Append the documents after `last_id` to the log of `size`, and return its new size."""
     while True:
         rows = session.execute(
             text(
-                f"SELECT {_DOCUMENT} FROM prov.document d WHERE NOT EXISTS (SELECT 1 FROM "  # noqa: S608
-                "prov.log_leaf l WHERE l.document_id = d.document_id) "
+                f"SELECT {_DOCUMENT} FROM prov.document d WHERE d.document_id > :last "  # noqa: S608
                 "ORDER BY d.document_id LIMIT :batch"
             ),
-            {"batch": _BATCH},
+            {"last": last_id, "batch": _BATCH},
         ).all()
         if not rows:
             return size
@@ -111,31 +143,49 @@ def append_documents(
             },
         )
         size += len(documents)
+        last_id = documents[-1].document_id
 
 
-def count_leaves(session: Session) -> tuple[int, int]:
-    """Return the size of the log (one more than the last index), and how many leaves it has."""
-    query = text("SELECT coalesce(max(leaf_index) + 1, 0), count(*) FROM prov.log_leaf")
-    size, n_leaves = session.execute(query).one()
-    return int(size), int(n_leaves)
+def count_leaves(session: Session, first: int) -> int:
+    """Return how many leaves there are from `first` on."""
+    query = text("SELECT count(*) FROM prov.log_leaf WHERE leaf_index >= :first")
+    return int(session.execute(query, {"first": first}).scalar_one())
 
 
-def count_waiting(session: Session) -> int:
-    """Return how many documents are not in the log yet."""
-    query = text(
-        "SELECT count(*) FROM prov.document d WHERE NOT EXISTS "
-        "(SELECT 1 FROM prov.log_leaf l WHERE l.document_id = d.document_id)"
-    )
-    return int(session.execute(query).scalar_one())
+def has_waiting(session: Session) -> bool:
+    """Return whether documents are not in the log yet."""
+    query = text("SELECT EXISTS (SELECT 1 FROM prov.document WHERE document_id > :last)")
+    return bool(session.execute(query, {"last": last_leaf(session)[1]}).scalar_one())
 
 
-def leaf_hashes(session: Session, size: int) -> list[tuple[int, bytes]]:
-    """Return (index, hash) of the leaves before `size`, in order."""
-    query = text(
-        "SELECT leaf_index, leaf_hash FROM prov.log_leaf WHERE leaf_index < :size "
+def subtree_hashes(session: Session, level: int, first: int, count: int) -> list[bytes]:
+    """Return hashes of leaves (`level` 0) or of the subtrees that are kept, in order."""
+    table = (
+        "SELECT leaf_hash FROM prov.log_leaf WHERE leaf_index >= :first AND leaf_index < :end "
         "ORDER BY leaf_index"
+        if level == 0
+        else "SELECT node_hash FROM prov.log_node WHERE level = :level AND node_index >= :first "
+        "AND node_index < :end ORDER BY node_index"
     )
-    return [(int(i), bytes(h)) for i, h in session.execute(query, {"size": size})]
+    values = {"level": level, "first": first, "end": first + count}
+    return [bytes(h) for h in session.execute(text(table), values).scalars()]
+
+
+def count_nodes(session: Session, level: int) -> int:
+    """Return how many subtrees of that level are kept."""
+    query = text("SELECT coalesce(max(node_index) + 1, 0) FROM prov.log_node WHERE level = :level")
+    return int(session.execute(query, {"level": level}).scalar_one())
+
+
+def insert_nodes(session: Session, level: int, first: int, hashes: Sequence[bytes]) -> None:
+    """Keep the roots of complete subtrees."""
+    session.execute(
+        text(
+            "INSERT INTO prov.log_node (level, node_index, node_hash) "
+            "SELECT :level, i, h FROM unnest(CAST(:i AS bigint[]), CAST(:h AS bytea[])) AS n (i, h)"
+        ),
+        {"level": level, "i": list(range(first, first + len(hashes))), "h": list(hashes)},
+    )
 
 
 def find_leaf(session: Session, document_sha256: str) -> int | None:
@@ -184,11 +234,12 @@ def insert_checkpoint(
     )
 
 
-def checkpoints(session: Session, *, limit: int) -> list[KeptCheckpoint]:
-    """Return the checkpoints that were made, the newest first."""
+def checkpoints(session: Session, *, limit: int, before: int | None = None) -> list[KeptCheckpoint]:
+    """Return the checkpoints that were made, the newest first; those of a size below `before`."""
     query = text(
         "SELECT tree_size, root_hash, note, made_at FROM prov.log_checkpoint "
+        "WHERE CAST(:before AS bigint) IS NULL OR tree_size < :before "
         "ORDER BY tree_size DESC LIMIT :limit"
     )
-    rows = session.execute(query, {"limit": limit})
+    rows = session.execute(query, {"limit": limit, "before": before})
     return [KeptCheckpoint(row[0], bytes(row[1]), row[2], row[3]) for row in rows]

@@ -22,6 +22,7 @@ from jobs.testbed import RunningTestbed
 from provmanager.client import ProvClient
 from provmanager.config.settings import Settings, load_settings
 from provmanager.logic import access
+from provmanager.logic.rebuilding import Scratch
 from provmanager.model import Role
 from provmanager.service.app import create_app
 from provmanager.store.database import Database, open_database
@@ -192,3 +193,23 @@ def server(make_server: Callable[..., ServerProcess]) -> ServerProcess:
     made = make_server()
     made.start()
     return made
+
+
+@pytest.fixture(scope="module")
+def make_scratch(make_database_url: Callable[[], str]) -> Iterator[Callable[[], Scratch]]:
+    """Make an empty record to make another one in anew."""
+    made: list[Database] = []
+
+    def make() -> Scratch:
+        made.append(open_database(make_database_url()))
+        return Scratch(made[-1])
+
+    yield make
+    for database in made:
+        database.close()
+
+
+@pytest.fixture(scope="module")
+def scratch(make_scratch: Callable[[], Scratch]) -> Scratch:
+    """A record to make the same one in anew, again and again."""
+    return make_scratch()

@@ -12,7 +12,7 @@ from provmanager.formats.prov_document import read_prov
 from provmanager.logic.ingest import IngestPolicy, Source, record
 from provmanager.store.database import open_database
 
-Snapshot = dict[str, list[tuple[object, ...]]]
+Snapshot = dict[str, list[dict[str, object]]]
 
 
 @pytest.fixture
@@ -28,7 +28,7 @@ def recorded_as(make_database_url: Callable[[], str]) -> Callable[..., Snapshot]
         with database.transaction() as session:
             found = snapshot(session)
         database.close()
-        return found
+        return {relation: list(map(json.loads, rows)) for relation, rows in found.items()}
 
     return record_all
 
@@ -61,13 +61,14 @@ def test_a_product_whose_header_names_a_run_with_a_record_of_its_own(
     product["activity"]["id"] = run
     header = json.dumps(product).encode()
     found = assert_same_in_any_order(recorded_as, [log, header])
-    assert [row[:4] for row in found["activities"] if row[0] == run] == [
-        (run, "ctapipe-merge", "0.32.0", "completed")
-    ]
-    claims = [claim[1:] for claim in found["generation_claims"] if claim[1] == run]
-    assert claims == [(run, "", "producer-claim")]
-    assert sorted(role for _, _, role, *_ in found["used"]) == ["data product to merge"] * 2
-    assert [(agent, role) for _, agent, role in found["attributed"]] == [
+    (told,) = (row for row in found["activity"] if row["activity"] == run)
+    assert (told["name"], told["version"], told["status"]) == (
+        "ctapipe-merge", "0.32.0", "completed",
+    )  # fmt: skip
+    (claim,) = (claim for claim in found["generation_claim"] if claim["activity"] == run)
+    assert (claim["role"], claim["reason"]) == ("", "producer-claim")
+    assert [use["role"] for use in found["used"]] == ["data product to merge"] * 2
+    assert [(row["agent"], row["role"]) for row in found["was_attributed_to"]] == [
         ("mailto:a@example.org", "Contact")
     ]
 
@@ -82,6 +83,6 @@ def test_one_run_in_three_serializations(
     found = assert_same_in_any_order(recorded_as, documents)
     stated = read_prov(documents[0])
     assert len(found["used"]) == len(stated.used)
-    assert len({entity for entity, *_ in found["derived"]}) == len(
+    assert len({row["entity"] for row in found["was_derived_from"]}) == len(
         {d.derived for d in stated.derived}
     )

@@ -6,6 +6,7 @@ import json
 import os
 import zlib
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from uuid import uuid4
 
@@ -16,10 +17,13 @@ from sqlalchemy import text
 
 from client_scripts.verify import main
 from provmanager.client import ProvClient, verification
-from provmanager.client.verification import Finding, KeptCheckpoint
+from provmanager.client.findings import Finding, KeptCheckpoint
+from provmanager.client.log_check import verify_log
 from provmanager.errors import DifferenceError, DocumentError, NotFoundError
 from provmanager.formats import checkpoint as notes
+from provmanager.logic import log
 from provmanager.model.merkle import Tree, is_included, leaf_hash
+from provmanager.store import log as log_store
 from provmanager.store.database import Database
 
 N_DOCUMENTS = 11
@@ -41,7 +45,7 @@ def record(client: ProvClient, name: str, folder: Path | None = None) -> None:
 def client(client: ProvClient, database: Database, tmp_path: Path) -> ProvClient:
     """A client of a server with some documents and a log without any fault."""
     with database.transaction() as session:
-        session.execute(text("TRUNCATE prov.document, prov.log_checkpoint CASCADE"))
+        session.execute(text("TRUNCATE prov.document, prov.log_checkpoint, prov.log_node CASCADE"))
         session.execute(text("TRUNCATE prov.activity, prov.entity, prov.edge CASCADE"))
     for number in range(N_DOCUMENTS - 1):
         record(client, f"run{number}")
@@ -52,8 +56,7 @@ def client(client: ProvClient, database: Database, tmp_path: Path) -> ProvClient
 
 def check(client: ProvClient, kept: KeptCheckpoint | None = None) -> list[Finding]:
     """Check all that there is, and return what differs."""
-    found, _ = verification.verify_log(client, kept)
-    found += verification.verify_documents(client)
+    found = [*verify_log(client, kept).findings, *verification.verify_documents(client)]
     return [f for f in found if f.outcome != "ok"]
 
 
@@ -81,7 +84,7 @@ def test_each_document_is_a_leaf_and_proved_to_be_one(client):
     leaves = client.log_leaves(0, 1000)
     hashes = [leaf_hash(leaf["entry"].encode()) for leaf in leaves]
     assert [leaf["index"] for leaf in leaves] == list(range(N_DOCUMENTS))
-    assert Tree(hashes).root().hex() == said["root"]
+    assert Tree.of(hashes).root().hex() == said["root"]
     for leaf in leaves:
         stated = json.loads(leaf["entry"])
         content = client.document(stated["sha256"])
@@ -96,11 +99,11 @@ def test_each_document_is_a_leaf_and_proved_to_be_one(client):
 
 def test_a_log_that_grows_continues_what_was_kept(client):
     assert check(client) == []
-    _, kept = verification.verify_log(client)
+    kept = verify_log(client).checkpoint
     again = client.log_checkpoint()
     assert (again["note"], again["key"]) == (kept.note, kept.key)
     record(client, "later")
-    found, _ = verification.verify_log(client, kept)
+    found = verify_log(client, kept).findings
     assert {f.outcome for f in found} == {"ok"}
     assert any("1 documents were added" in f.message for f in found)
 
@@ -174,29 +177,88 @@ def forge_checkpoint(session):
     session.execute(text("UPDATE prov.log_checkpoint SET note = replace(note, '10', '11')"))
 
 
+def swap_leaf_hashes(session):
+    hashes = "SELECT leaf_hash FROM prov.log_leaf WHERE leaf_index = %s"
+    session.execute(
+        text(
+            f"UPDATE prov.log_leaf l SET leaf_hash = CASE leaf_index WHEN 2 THEN ({hashes % 4}) "
+            f"ELSE ({hashes % 2}) END WHERE leaf_index IN (2, 4)"
+        )
+    )
+
+
+def forge_all(session):
+    """Change a document, its leaf and with it the past: what a careful forger would do."""
+    change_sender(session)
+    row = log_store.leaves(session, 0, 1)[0]
+    session.execute(
+        text("UPDATE prov.log_leaf SET leaf_hash = :h WHERE leaf_index = 0"),
+        {"h": leaf_hash(log.entry_of(row.document))},
+    )
+
+
+def forge_root(session):
+    session.execute(
+        text("UPDATE prov.log_checkpoint SET root_hash = decode(repeat('00', 32), 'hex')")
+    )
+
+
 @pytest.mark.parametrize(
-    ("change", "kinds", "message"),
+    ("change", "kind", "names", "message"),
     [
-        (flip_stored_byte, {"document"}, "its stored bytes have the SHA-256"),
-        (break_compression, {"document"}, "cannot be decompressed"),
-        (replace_document, {"document", "log"}, "leaf 0"),
-        (change_sender, {"document", "log"}, "leaf 0"),
-        (flip_leaf, {"document", "log"}, "leaf 3"),
-        (swap_leaves, {"log"}, "the leaves give"),
-        (cut_log, {"log"}, "a checkpoint of 10 documents was signed"),
-        (take_leaf_out, {"log", "document"}, "no leaf 4"),
-        (forge_checkpoint, {"log"}, "no valid signature"),
+        (flip_stored_byte, "document", ["document "], "its stored bytes have the SHA-256"),
+        (break_compression, "document", ["document "], "cannot be decompressed"),
+        (replace_document, "document", ["row of the document of leaf 0"], "row was changed"),
+        (change_sender, "document", ["row of the document of leaf 0"], "somebody else"),
+        (flip_leaf, "log", ["leaf 3"], "its document was not"),
+        (swap_leaves, "log", ["leaves 2 and 4"], "leaf 2 stands at 4, leaf 4 stands at 2"),
+        (swap_leaf_hashes, "log", ["leaf 2", "leaf 4"], "its document was not"),
+        (cut_log, "log", ["leaves 5 to 10"], "a checkpoint of 11 documents was signed"),
+        (take_leaf_out, "log", ["leaf 4"], "taken out"),
+        (forge_checkpoint, "log", ["checkpoint 10"], "no valid signature"),
+        (forge_root, "log", ["checkpoint 10", "checkpoint 11"], "its row says"),
+        (forge_all, "log", ["leaves 0 to 9"], "one of them at least was changed"),
     ],
 )
-def test_whatever_is_changed_is_found_and_named(
-    client, database, change: Callable, kinds: set[str], message: str
+def test_whatever_is_changed_is_found_and_named_and_nothing_else(
+    client, database, change: Callable, kind: str, names: list[str], message: str
 ):
+    if change is not forge_checkpoint:
+        client.log_checkpoint()
     with database.transaction() as session:
         change(session)
     found = check(client)
-    assert found
-    assert {f.kind for f in found} <= kinds
-    assert any(message in f"{f.what} {f.message}" for f in found), found
+    assert [f.kind for f in found] == [kind] * len(names), found
+    for finding, what in zip(sorted(found, key=lambda f: f.what), names, strict=True):
+        assert finding.what.startswith(what), found
+        assert message in finding.message
+
+
+def test_tiles_are_kept_and_give_the_same_root(client, database):
+    """With logs of more than a tile, and where another version kept none."""
+    n = 2**16 + 300
+    leaves = [leaf_hash(str(i).encode()) for i in range(n)]
+    with database.transaction() as session:
+        session.execute(text("TRUNCATE prov.log_leaf, prov.log_node, prov.log_checkpoint"))
+        session.execute(text("ALTER TABLE prov.log_leaf DROP CONSTRAINT log_leaf_document_id_fkey"))
+        session.execute(
+            text(
+                "INSERT INTO prov.log_leaf SELECT * FROM unnest(CAST(:i AS bigint[]), "
+                "CAST(:d AS bigint[]), CAST(:h AS bytea[]))"
+            ),
+            {"i": list(range(n)), "d": list(range(-n, 0)), "h": leaves},
+        )
+        made = log.publish(session, Ed25519PrivateKey.generate(), now=datetime.now(UTC))
+        size = made.checkpoint.size
+        added = [leaf.leaf_hash for leaf in log_store.leaves(session, n, 100)]
+        whole = Tree.of([*leaves, *added])
+        kept = {level: log_store.count_nodes(session, level) for level in (8, 16)}
+        proofs = [log.consistency(session, first, size) for first in (1, 256, 65536, n)]
+        session.rollback()
+    assert size == n + N_DOCUMENTS
+    assert made.checkpoint.root == whole.root()
+    assert kept == {8: n >> 8, 16: 1}
+    assert proofs == [whole.consistency_proof(first) for first in (1, 256, 65536, n)]
 
 
 def test_a_changed_product_document_is_found_by_the_product(client, database, tmp_path):
@@ -215,7 +277,7 @@ def test_a_changed_product_document_is_found_by_the_product(client, database, tm
 @pytest.mark.parametrize("n_lost", [1, N_DOCUMENTS])
 def test_an_older_dump_is_found_by_who_kept_a_checkpoint(client, database, n_lost):
     """The whole database as it was before: it has no fault, and no longer what was promised."""
-    _, kept = verification.verify_log(client)
+    kept = verify_log(client).checkpoint
     with database.transaction() as session:
         session.execute(text("DELETE FROM prov.log_checkpoint"))
         session.execute(

@@ -48,19 +48,19 @@ def root_by_definition(leaves: list[bytes]) -> bytes:
 
 @pytest.mark.parametrize("size", range(9))
 def test_the_reference_trees_have_their_roots(size):
-    tree = Tree([leaf_hash(entry) for entry in ENTRIES])
+    tree = Tree.of([leaf_hash(entry) for entry in ENTRIES])
     assert tree.root(size).hex() == ROOTS[size]
-    assert Tree([leaf_hash(entry) for entry in ENTRIES[:size]]).root().hex() == ROOTS[size]
+    assert Tree.of([leaf_hash(entry) for entry in ENTRIES[:size]]).root().hex() == ROOTS[size]
 
 
 @pytest.mark.parametrize("size", [0, 1, 2, 3, 7, 8, 9, 31, 33, 100])
 def test_roots_follow_the_definition(size):
-    assert Tree(leaves_of(size)).root() == root_by_definition(leaves_of(size))
+    assert Tree.of(leaves_of(size)).root() == root_by_definition(leaves_of(size))
 
 
 def test_every_leaf_of_every_small_tree_is_proved_in_and_nothing_else():
     for size in range(1, 34):
-        tree = Tree(leaves_of(size))
+        tree = Tree.of(leaves_of(size))
         for index, leaf in enumerate(leaves_of(size)):
             proof = tree.inclusion_proof(index)
             assert is_included(leaf, index, size, proof, tree.root())
@@ -73,14 +73,14 @@ def test_every_leaf_of_every_small_tree_is_proved_in_and_nothing_else():
 
 
 def test_every_small_tree_is_proved_to_begin_with_each_smaller_one():
-    tree = Tree(leaves_of(33))
+    tree = Tree.of(leaves_of(33))
     for second in range(34):
         for first in range(second + 1):
             proof = tree.consistency_proof(first, second)
             roots = tree.root(first), tree.root(second)
             assert is_consistent(first, second, *roots, proof)
             if 0 < first < second:
-                other = Tree([*leaves_of(first - 1), leaf_hash(b"x")]).root()
+                other = Tree.of([*leaves_of(first - 1), leaf_hash(b"x")]).root()
                 assert not is_consistent(first, second, other, roots[1], proof)
                 assert not is_consistent(first, second, roots[0], EMPTY_ROOT, proof)
                 assert not is_consistent(first, second, *roots, proof[:-1])
@@ -91,15 +91,15 @@ def test_every_small_tree_is_proved_to_begin_with_each_smaller_one():
 def test_a_history_that_was_changed_has_no_proof(data, second):
     first = data.draw(st.integers(1, second - 1))
     changed = data.draw(st.integers(0, first - 1))
-    before = Tree(leaves_of(first)).root()
+    before = Tree.of(leaves_of(first)).root()
     leaves = leaves_of(second)
     leaves[changed] = leaf_hash(b"changed")
-    after = Tree(leaves)
+    after = Tree.of(leaves)
     assert not is_consistent(first, second, before, after.root(), after.consistency_proof(first))
 
 
 def test_indices_and_sizes_that_are_not_there_are_refused():
-    tree = Tree(leaves_of(5))
+    tree = Tree.of(leaves_of(5))
     for call in (
         lambda: tree.root(6),
         lambda: tree.inclusion_proof(5),
