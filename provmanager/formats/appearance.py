@@ -61,8 +61,8 @@ _JSON_KINDS: tuple[tuple[frozenset[str], str, str], ...] = (
     (frozenset(("cwlVersion",)), "a CWL workflow", "send the record of a run of it"),
     (
         frozenset(("@context", "@graph")),
-        "JSON-LD (an RO-Crate?)",
-        "send the PROV-JSON of the run, in metadata/provenance of a CWLProv research object",
+        "JSON-LD that is no RO-Crate",
+        "send ro-crate-metadata.json, or PROV-JSON, PROV-N or PROV-XML",
     ),
     (frozenset(("workflow", "schemaVersion")), "a WfCommons instance", "send records of its tasks"),
 )

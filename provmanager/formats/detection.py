@@ -14,7 +14,7 @@ from typing import Any
 
 from ..errors import UnrecognisedFormatError
 from ..model import Document
-from . import ctao_product, ctapipe, lstosa, openlineage, run_json
+from . import ctao_product, ctapipe, lstosa, openlineage, ro_crate, run_json
 from .appearance import describe_bytes, describe_json, looks_like_json
 from .embedded import FITS_SIGNATURE
 from .environments import Environments
@@ -29,7 +29,8 @@ _PROV_KEYS = frozenset(
 ) | {"wasDerivedFrom", "wasInformedBy", "wasAssociatedWith", "wasAttributedTo", "wasInfluencedBy"}
 _KNOWN = (
     "provmanager activity records, ctapipe provenance logs (0.5 to 0.32), lstosa logs, CTAO "
-    "product metadata (JSON, FITS header), OpenLineage events, W3C PROV-JSON, PROV-N and PROV-XML"
+    "product metadata (JSON, FITS header), OpenLineage events, RO-Crates of runs, W3C PROV-JSON, "
+    "PROV-N and PROV-XML"
 )
 
 
@@ -222,6 +223,11 @@ FORMATS: tuple[Format, ...] = (
         name=openlineage.FORMAT,
         matches=lambda probe: openlineage.matches(probe.values),
         read=lambda probe, reason: openlineage.read_stream_of_events(_stream(probe), reason=reason),
+    ),
+    Format(
+        name=ro_crate.FORMAT,
+        matches=lambda probe: ro_crate.matches(probe.values),
+        read=lambda probe, reason: ro_crate.read_crate(_stream(probe), probe.data, reason=reason),
     ),
     Format(name="prov", matches=_match_prov, read=_read_prov),
 )

@@ -24,6 +24,7 @@ from ..model import (
     Agent,
     Document,
     Entity,
+    EntityKind,
     InformKind,
     Used,
     WasAssociatedWith,
@@ -37,13 +38,16 @@ from .note_book import NoteBook
 from .openlineage_events import Dataset, Event, RunName, matches, read_events
 from .openlineage_names import location_of, version_id
 
-__all__ = ["ENTITY_FACET", "FORMAT", "ROOT_RULE", "matches", "read_stream_of_events"]
+__all__ = ["ENTITY_FACET", "FORMAT", "ROOT_RULE", "RUN_FACET", "matches", "read_stream_of_events"]
 
 FORMAT = "openlineage"
 ENTITY_FACET = "provmanager_entity"
 """The facet in which we export what identifies an entity beyond its name."""
+RUN_FACET = "provmanager_run"
+"""The facet in which we export the version, host and exit code of a run."""
 ROOT_RULE = "openlineage-root"
 
+_KINDS = {kind.value: kind for kind in EntityKind}
 _ENDED = ("COMPLETE", "FAIL", "ABORT")
 
 
@@ -127,16 +131,15 @@ def _activity(events: Sequence[Event], notes: NoteBook) -> Activity:
         message = f"{ended.type} at {ended.time_raw} before START at {started.time_raw}, left out"
         notes.add("ends-before-start", message, started.pointer)
         started = None
-    error, engine = (
-        facets.get("facets.run.errorMessage"),
-        facets.get("facets.run.processing_engine"),
-    )
+    names = ("errorMessage", "processing_engine", RUN_FACET)
+    error, engine, own = (facets.get(f"facets.run.{name}") for name in names)
     return Activity(
         key=str(best.run.uuid),
         uuid=best.run.uuid,
         name=best.run.job.name,
-        version=_text(facets.get("facets.job.sourceCodeLocation"), "version"),
-        type=_text(facets.get("facets.job.jobType"), "jobType"),
+        version=_text(facets.get("facets.job.sourceCodeLocation"), "version")
+        or _text(own, "version"),
+        type=_text(facets.get("facets.job.jobType"), "jobType") or _text(own, "type"),
         comment=_text(error, "message"),
         status=best.status,
         status_raw=None if best.type == "OTHER" else best.type,
@@ -144,10 +147,17 @@ def _activity(events: Sequence[Event], notes: NoteBook) -> Activity:
         started_raw=started.time_raw if started else None,
         ended_at=ended.time if ended else None,
         ended_raw=ended.time_raw if ended else None,
+        exit_code=_exit_code(own),
+        host={"name": host} if (host := _text(own, "host")) else None,
         environment=_environment(engine),
         configuration=_parameters(facets.get("facets.run.executionParameters")),
         attributes={"job.namespace": best.run.job.namespace, "producer": best.producer} | facets,
     )
+
+
+def _exit_code(own: JSONObject | None) -> int | None:
+    code = (own or {}).get("exit_code")
+    return code if type(code) is int and -(2**31) <= code < 2**31 else None
 
 
 def _environment(engine: JSONObject | None) -> JSONObject | None:
@@ -287,7 +297,9 @@ def _entity(
     held = found.entities.get(key)
     entity = Entity(
         key=key,
+        kind=_KINDS.get(_text(own, "kind") or "", EntityKind.DATASET),
         name=_text(own, "name") or dataset.name,
+        value=_text(own, "value"),
         digests=_texts(own, "digests"),
         product_ids=tuple(products),
         locations=locations,

@@ -7,7 +7,8 @@ mention), stay in the statements.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Set
+from dataclasses import replace
 from datetime import datetime
 
 from prov.constants import (
@@ -48,6 +49,7 @@ from prov.model import (
 
 from provmanager.model import (
     Document,
+    Entity,
     HadMember,
     InformKind,
     Used,
@@ -57,6 +59,7 @@ from provmanager.model import (
     WasGeneratedBy,
     WasInformedBy,
 )
+from provmanager.model.mention import identifying_digests
 
 from . import prov_terms as terms
 from .note_book import NoteBook
@@ -162,13 +165,14 @@ class _Reading:
     def document(self, *, format: str, reason: str) -> Document:
         """Return all that was found."""
         self._note_the_rest()
+        made = {entity for entity, _, _ in self.generated}
         return Document(
             format=format,
             reason=reason,
             activities=tuple(
                 activity_of(a, self.clock, self._notes) for a in self.activities.values()
             ),
-            entities=tuple(entity_of(e, self.clock) for e in self.entities.values()),
+            entities=tuple(self._entity(e, made) for e in self.entities.values()),
             agents=tuple(agent_of(a) for a in self.agents.values()),
             used=tuple(
                 Used(activity=a, entity=e, role=role, at=self._utc(at))
@@ -184,6 +188,19 @@ class _Reading:
             associated=tuple(self.associated.values()),
             attributed=tuple(self.attributed.values()),
         )
+
+    def _entity(self, element: Described, made: Set[str]) -> Entity:
+        """Return an entity; one that CWLProv only mentions anew is its bytes.
+
+        CWLProv gives each mention of an input file a UUID of its own, also the mention by a step
+        of the file that the workflow was given, and says that they have the same content.
+        """
+        found = entity_of(element, self.clock)
+        is_artifact = bool(element.type_iris & {terms.WFPROV + "Artifact", terms.WF4EVER + "File"})
+        if not is_artifact or element.key in made or not identifying_digests(found.digests):
+            return found
+        others = tuple(p for p in found.product_ids if p != element.key)
+        return replace(found, product_ids=others)
 
     def _utc(self, instant: datetime | None) -> datetime | None:
         return None if instant is None else self.clock.utc(instant)

@@ -2,11 +2,13 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Literal, get_args
 
 from sqlalchemy.orm import Session
 
 from provmanager.errors import JSONDict, UsageError
+from provmanager.formats.openlineage_export import write_events
 from provmanager.formats.prov_document import document_to_prov, write
 from provmanager.formats.prov_export import lineage_to_prov
 from provmanager.formats.svg import render_svg
@@ -58,6 +60,10 @@ def _prov(format: str) -> Writer:
     return write_prov
 
 
+def _openlineage(session: Session, asked: Asked) -> bytes:
+    return write_events(with_agents(session, asked), now=datetime.now(UTC))
+
+
 def _svg(session: Session, asked: Asked) -> bytes:
     found = summary(session, asked.ref, direction=asked.direction, depth=asked.depth)
     return render_svg(found).encode()
@@ -69,6 +75,7 @@ WRITERS: dict[ExportFormat, Writer] = {
     ExportFormat.PROV_XML: _prov("prov-xml"),
     ExportFormat.TURTLE: _prov("turtle"),
     ExportFormat.JSON_LD: _prov("json-ld"),
+    ExportFormat.OPENLINEAGE: _openlineage,
     ExportFormat.SVG: _svg,
 }
 """What writes each format; a test sees that none lacks."""

@@ -21,6 +21,7 @@ class ExportFormat(StrEnum):
     PROV_XML = "prov-xml", "PROV-XML", "application/xml", "xml"
     TURTLE = "turtle", "PROV-O Turtle", "text/turtle", "ttl"
     JSON_LD = "json-ld", "PROV-JSONLD", "application/ld+json", "jsonld"
+    OPENLINEAGE = "openlineage", "OpenLineage", "application/x-ndjson", "ndjson"
     SVG = "svg", "SVG", "image/svg+xml", "svg"
 
     # The defaults are for ExportFormat("svg"), which finds a member and makes none.

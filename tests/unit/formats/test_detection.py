@@ -77,7 +77,15 @@ def test_a_fits_header_is_known_by_its_cards():
 
 def test_names_of_formats_are_those_of_documents():
     names = [candidate.name for candidate in FORMATS]
-    assert {"run-json", "ctapipe", "ctao-product", "lstosa", "openlineage", "prov"} == set(names)
+    assert {
+        "run-json",
+        "ctapipe",
+        "ctao-product",
+        "lstosa",
+        "openlineage",
+        "prov",
+        "ro-crate",
+    } == set(names)
 
 
 def unrecognised(data: bytes) -> UnrecognisedFormatError:
@@ -122,7 +130,7 @@ def unrecognised(data: bytes) -> UnrecognisedFormatError:
         (b"[[[]]]", "JSON without records (list)"),
         (b'{"nbformat": 4, "cells": []}', "a Jupyter notebook"),
         (b'{"$schema": "x", "properties": {}}', "a JSON Schema"),
-        (b'{"@context": "x", "@graph": []}', "JSON-LD (an RO-Crate?)"),
+        (b'{"@context": "x", "@graph": []}', "JSON-LD that is no RO-Crate"),
         (b'{"cwlVersion": "v1.2", "class": "Workflow"}', "a CWL workflow"),
         (b'{"name": "x", "version": 1}', 'JSON of another kind, with "name", "version"'),
         (b'[{"a": 1}][{"b": 1}]', 'JSON of another kind, with "a"'),
