@@ -44,9 +44,7 @@ def resumed(
 
 
 def _can_resume(runner: "Engine", former: "RunStatus") -> bool:
-    """Whether the directory of the run is here; the grid resumes none yet."""
-    if runner.name != "local":
-        return False
+    """Whether the directory of the run is here, and of this engine."""
     try:
         runner.request(former.id)
     except NotFoundError:

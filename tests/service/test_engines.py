@@ -28,7 +28,7 @@ Run = Callable[..., RunStatus]
 
 
 here = pytest.mark.parametrize("engine", ["local"], indirect=True)
-"""What the grid cannot do yet (resume), or leaves to this engine on a node."""
+"""What the grid leaves to this engine on a node."""
 
 
 @pytest.fixture(scope="module")
@@ -209,7 +209,6 @@ def test_a_failed_step_does_not_hold_up_others(client: ProvClient, run: Run) -> 
     assert "fails" in found["messages"][-1]["text"]
 
 
-@here
 def test_resuming_runs_what_is_missing_or_was_tampered_with(client: ProvClient, run: Run) -> None:
     first = run("branches.cwl", "code=3")
     second = run("branches.cwl", "code=0", resume=first.id)

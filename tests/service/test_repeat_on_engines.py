@@ -110,7 +110,8 @@ def test_a_plan_repeats_what_a_bad_file_touched_exactly_once(client, folder, eng
     assert "did this plan already" in call(submit, "anew.cwl", "--engine", engine).stderr
 
 
-def test_a_plan_that_failed_runs_only_what_is_missing(client, folder) -> None:
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_plan_that_failed_runs_only_what_is_missing(client, folder, engine) -> None:
     Path("flat").write_text(f"flat of {folder}\n")
     Path("flat.better").write_text(f"better flat of {folder}\n")
     full = folder / "full"
@@ -119,16 +120,16 @@ def test_a_plan_that_failed_runs_only_what_is_missing(client, folder) -> None:
     made = call(impact, "flat", "--plan", "again.cwl", "--replace-by", "flat.better")
     assert made.exit_code == 0, made.output
     full.touch()
-    assert call(submit, "again.cwl").exit_code == 6
+    assert call(submit, "again.cwl", "--engine", engine).exit_code == 6
     full.unlink()
-    second = call(submit, "again.cwl", "--json")
+    second = call(submit, "again.cwl", "--engine", engine, "--json")
     assert second.exit_code == 0, second.output
     run = json.loads(second.stdout)
     assert [step["is_reused"] for step in run["steps"]] == [True, False]
     assert "what it made is taken over" in second.stderr
-    third = call(submit, "again.cwl", "--json")
+    third = call(submit, "again.cwl", "--engine", engine, "--json")
     assert json.loads(third.stdout)["id"] == run["id"]
-    again = call(submit, "again.cwl", "--again", "--json")
+    again = call(submit, "again.cwl", "--engine", engine, "--again", "--json")
     assert json.loads(again.stdout)["id"] != run["id"]
 
 

@@ -21,6 +21,7 @@ from ..local import LocalEngine
 from ..local.directory import RunDirectory, run_info, write_json
 from .closing import TIMEOUT_S
 from .expected import with_digests
+from .former import find_former, pack_formers
 from .grid import Grid, JobState, gone
 from .harvest import bring_home
 from .jdl import GridOptions, JobRequest, make_jdl
@@ -131,14 +132,13 @@ class DiracxEngine:
 
     def _draft(self, request: RunRequest) -> "_Draft":
         """Make the directory of a run that is to be submitted."""
-        if request.resume:
-            raise UsageError("a run on the grid cannot be resumed yet: submit it anew")
         run_id = request.run_id or str(uuid4())
         info = run_info(run_id, self.name, request)
         info |= {
             "sent": _sent(request),
             "job_activity": job_activity_of(run_id),
             "grid": self._grid.url,
+            "resumes": str(self._former(request.resume).path) if request.resume else None,
         }
         options = self._options.over(request.job)
         return _Draft(self._kept.make_directory(run_id, request), info, options)
@@ -147,7 +147,11 @@ class DiracxEngine:
         """Write what the job needs on its node."""
         info = draft.info
         write_json(draft.directory.inputs_file, request.inputs)
+        package = draft.directory.path / _PACKAGE
+        package.mkdir()
+        resumes = draft.info["resumes"]
         job = {
+            "formers": pack_formers(RunDirectory(Path(resumes)), package) if resumes else [],
             **{name: info[name] for name in _TOLD},
             "bring_products": draft.options.bring_products,
             "submitted_at": info["created_at"],
@@ -155,7 +159,7 @@ class DiracxEngine:
             "agent": os.environ.get("PROV_AGENT") or None,
         }
         draft.package = make_package(
-            draft.directory.path / _PACKAGE,
+            package,
             request.workflow,
             with_digests(request.inputs),
             job,
@@ -165,6 +169,21 @@ class DiracxEngine:
         storage = draft.options.storage
         if storage is not None and storage.kind == "dirac":  # what its own brokering goes by
             draft.input_data = tuple(lfns_in(request.inputs))
+
+    def _former(self, name: str) -> RunDirectory:
+        """Return the directory of a run that is resumed; of one on the grid, after a look there.
+
+        Raises
+        ------
+        NotFoundError, UsageError
+            There is none, or it has not ended.
+        """
+        found = find_former(name, self.folder, LocalEngine().folder)
+        engine = found.info().get("engine")
+        status = self.status(str(found.path)) if engine == self.name else found.status()
+        if not status.is_final:
+            raise UsageError(f"run {status.id} still runs: wait for its end, or cancel it")
+        return found
 
     def _jdl(self, draft: "_Draft", sandbox: str) -> str:
         return make_jdl(

@@ -11,6 +11,7 @@ from jobs.storage import StoredFile
 
 from ..local.directory import RunDirectory, write_json
 from ..local.places import each_place, path_of
+from .former import link, made_files
 
 LARGEST_BYTES = 90_000_000
 """Most bytes of products that go home in the sandbox, of which DiracX takes 100 MB."""
@@ -21,44 +22,43 @@ _SMALL = ("state.jsonl", "provenance.jsonl", "outputs.json", "run.log")
 def gather(
     directory: RunDirectory, result: Path, stored: Mapping[str, StoredFile], *, with_products: bool
 ) -> None:
-    """Bring together what goes home: state, records, logs, and the products.
+    """Bring together what goes home: state, records, logs, products, and what steps made.
 
     Products stay behind if they are larger than a sandbox may be, or, of those that are `stored`,
-    without `with_products`.
+    without `with_products`; what steps made, for a run that resumes this one, if there is no room.
     """
-    products = list(_files_under(directory.products))
-    if not with_products:
-        products = [path for path in products if str(path) not in stored]
-    size_bytes = sum(path.stat().st_size for path in products)
-    if size_bytes > LARGEST_BYTES:
+    made = set(made_files(directory))
+    products = {path for path in made if path.is_relative_to(directory.products)}
+    if stored and not with_products:
+        made -= {path for path in made if path not in products}
+        products = {path for path in products if str(path) not in stored}
+    if _size_bytes(products) > LARGEST_BYTES:
         where = "in the storage" if stored else "on the node"
         text = (
-            f"the products ({size_bytes} bytes) are larger than a sandbox may be: they are {where}"
+            f"the products ({_size_bytes(products)} bytes) are larger than a sandbox may be: they "
+            f"are {where}"
         )
         directory.append("note", text=text)
-        products = []
+        products = set()
     if stored:
         _tell_places(directory, stored, {str(path) for path in products})
     for name in _SMALL:
         if (directory.path / name).exists():
             shutil.copy2(directory.path / name, result / name)
-    logs = (*directory.steps.glob("*/tool.prov.json"), *directory.steps.glob("*/std*.log"))
-    for path in (*logs, *products):
-        _take_along(path, directory, result)
+    made = {path for path in made if not path.is_relative_to(directory.products)}
+    if _size_bytes(products | made) > LARGEST_BYTES:
+        made = set()
+    logs = {*directory.steps.glob("*/tool.prov.json"), *directory.steps.glob("*/std*.log")}
+    for path in sorted(logs | products | made):
+        target = result / path.relative_to(directory.path)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        link(path, target)
 
 
-def _files_under(folder: Path) -> Iterable[Path]:
-    return sorted(p for p in folder.rglob("*") if p.is_file()) if folder.is_dir() else ()
-
-
-def _take_along(path: Path, directory: RunDirectory, result: Path) -> None:
-    """Link a file into the result: a sandbox holds what has several names once."""
-    target = result / path.relative_to(directory.path)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        os.link(path, target)
-    except OSError:  # a file system without links
-        shutil.copy2(path, target)
+def _size_bytes(paths: Iterable[Path]) -> int:
+    """Return how many bytes files have, those with several names once."""
+    found = {(status.st_dev, status.st_ino): status.st_size for status in map(os.stat, paths)}
+    return sum(found.values())
 
 
 def _tell_places(

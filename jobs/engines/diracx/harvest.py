@@ -1,6 +1,5 @@
 """Brings finished jobs home: sandboxes, records, and word of what they could not say."""
 
-import json
 import shutil
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -16,8 +15,9 @@ from ..local.delivery import Delivery
 from ..local.directory import RunDirectory, read_lines, write_json
 from .closing import close_records
 from .discovery import FoundJob, adopt
+from .former import places_at_home
 from .grid import Grid, JobState, gone
-from .names import JOB_RECORD, PLACE_FILE, RESULT
+from .names import JOB_RECORD, RESULT
 
 LAST_WORDS_S = 60.0
 """How long after a job was killed its output sandbox is waited for, in seconds."""
@@ -164,14 +164,16 @@ def _arrived(directory: RunDirectory) -> Path:
 
 def _take(result: Path, directory: RunDirectory) -> None:
     """Move the job's result into place; paths of the node become those of here."""
-    place = result / PLACE_FILE
-    node = json.loads(place.read_text())["directory"] if place.exists() else None
+    places = places_at_home(result, directory.path)
     for path in result.iterdir():
         target = directory.path / path.name
         if path.name == "state.jsonl":
             target = _arrived(directory)
-        if path.name in ("state.jsonl", "outputs.json") and node:
-            path.write_text(path.read_text().replace(f"{node}/", f"{directory.path}/"))
+        if path.name in ("state.jsonl", "outputs.json"):
+            text = path.read_text(encoding="utf-8")
+            for there, here in places.items():
+                text = text.replace(f"{there}/", f"{here}/")
+            path.write_text(text, encoding="utf-8")
         if target.is_dir():
             shutil.rmtree(target)
         path.replace(target)

@@ -9,9 +9,6 @@ RESULT = "result"
 JOB_RECORD = "job.prov.jsonl"
 """In it: the record of the job itself."""
 
-PLACE_FILE = "node.json"
-"""In it: where the run lay on the node."""
-
 _LONGEST = 128  # DIRAC's column
 _NAME = re.compile(
     r"(?P<name>.*)\.(?P<run>[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})"

@@ -24,9 +24,10 @@ from provmanager.errors import JSONDict, ProvError
 
 from ..local.closing import close_running
 from ..local.delivery import Delivery
-from ..local.directory import RunDirectory, now, write_json
+from ..local.directory import PLACE_FILE, RunDirectory, now, write_json
+from .former import place_formers
 from .gathering import gather
-from .names import JOB_RECORD, PLACE_FILE, RESULT
+from .names import JOB_RECORD, RESULT
 from .package import placed
 from .staging import bring_in, store_products
 
@@ -83,8 +84,10 @@ def run_job(job_file: Path) -> int:
     job = json.loads(job_file.read_text(encoding="utf-8"))
     result = folder / RESULT
     result.mkdir()
-    directory = _make_run_directory(folder, job)
-    write_json(result / PLACE_FILE, {"directory": str(directory.path)})
+    formers = place_formers(folder, job["formers"])
+    directory = _make_run_directory(folder, job, next(iter(formers), None))
+    place = {"directory": str(directory.path), "formers": formers}
+    write_json(result / PLACE_FILE, place)
     _point_to_server(folder, job)
     owner = job.get("agent") or _owner()
     if owner:
@@ -182,7 +185,7 @@ def _tell_failure(
         run.ended(error.exit_code)
 
 
-def _make_run_directory(folder: Path, job: dict[str, Any]) -> RunDirectory:  # Any: JSON
+def _make_run_directory(folder: Path, job: JSONDict, resumes: str | None) -> RunDirectory:
     directory = RunDirectory(folder / "run")
     directory.path.mkdir()
     info = {
@@ -193,7 +196,7 @@ def _make_run_directory(folder: Path, job: dict[str, Any]) -> RunDirectory:  # A
         "steps": job["steps"],
         "command": job["command"],
         "max_parallel": job["max_parallel"],
-        "resumes": None,
+        "resumes": resumes,
         "created_at": now(),
     }
     write_json(directory.run_file, info)

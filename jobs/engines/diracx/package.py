@@ -50,7 +50,7 @@ def make_package(
     from jobs.workflows import load_workflow, write_packed
 
     loaded = load_workflow(workflow)
-    folder.mkdir(parents=True)
+    folder.mkdir(parents=True, exist_ok=True)
     document = folder / f"{loaded.name}.cwl"
     write_packed(loaded, document)
     carried = _carried(inputs, _patterns(loaded.process), folder)

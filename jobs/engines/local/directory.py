@@ -9,12 +9,15 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, cast
+from urllib.parse import quote
 
 from provmanager.errors import JSONDict, NotFoundError
 
 from ..interface import FINAL, Product, RunRequest, RunState, RunStatus, StepState, StepStatus
 
 ENGINE = "local"
+PLACE_FILE = "node.json"
+"""Says where a run was made, if its directory was brought here from elsewhere."""
 
 
 class RunDirectory:
@@ -70,6 +73,21 @@ class RunDirectory:
     def records(self) -> Iterator[JSONDict]:
         """Yield the provenance records of the run and its steps, in the order of writing."""
         yield from read_lines(self.record_file)
+
+    @property
+    def origin(self) -> str:
+        """Where the run was made: what its record calls this directory."""
+        try:
+            told = json.loads((self.path / PLACE_FILE).read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return str(self.path)
+        return str(told["directory"])
+
+    def moved_records(self) -> Iterator[JSONDict]:
+        """Yield the records with the places where the files of the run lie now."""
+        origin = self.origin
+        for record in self.records():
+            yield record if origin == str(self.path) else _moved(record, origin, str(self.path))
 
     @contextmanager
     def lock(self) -> Iterator[None]:
@@ -161,6 +179,19 @@ def read_lines(path: Path) -> Iterator[JSONDict]:
                 continue
             if isinstance(found, dict):
                 yield found
+
+
+def _moved(value: Any, origin: str, path: str) -> Any:  # Any: JSON
+    """Return what names places below `origin` with those below `path`."""
+    if isinstance(value, dict):
+        return {key: _moved(item, origin, path) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_moved(item, origin, path) for item in value]
+    if isinstance(value, str):
+        for old, new in ((origin, path), (quote(origin), quote(path))):
+            if f"{old}/" in value:
+                return value.replace(f"{old}/", f"{new}/")
+    return value
 
 
 def write_json(path: Path, value: object) -> None:

@@ -102,7 +102,7 @@ class Former:
         if not directory.record_file.is_file():
             raise NotFoundError(f"{directory.path} has no record ({directory.record_file.name})")
         self._files.append(directory.record_file)
-        for record in directory.records():
+        for record in directory.moved_records():
             if record.get("status") == "running":
                 continue
             if record.get("id") == info["id"]:
