@@ -20,6 +20,7 @@ from provmanager import ids
 from provmanager.errors import DocumentError
 
 from . import prov_terms as terms
+from .prov_ivoa import add_configuration, add_descriptions
 
 JSONObject = Mapping[str, Any]  # Any: free-form JSON
 Attributes = list[tuple[QualifiedName, Any]]  # Any: a value that prov takes
@@ -32,6 +33,8 @@ _ENTITY_TYPES = {
     "value": _VOPROV["ValueEntity"],
     "collection": PROV["Collection"],
 }
+_VOPROV_TYPES = (_VOPROV["DatasetEntity"], _VOPROV["ValueEntity"])
+_CONTACT = ("comment", "email", "affiliation", "phone", "address", "url")
 
 
 def lineage_to_prov(lineage: JSONObject) -> ProvDocument:
@@ -39,7 +42,9 @@ def lineage_to_prov(lineage: JSONObject) -> ProvDocument:
 
     Beside what that body has, ``agents`` (``id`` or ``iri``, ``name``, ``kind``), ``associated``
     (``activity``, ``agent``, ``role``) and ``attributed`` (``entity``, ``agent``, ``role``) are
-    taken where they stand in it.
+    taken where they stand in it, and with a ``model`` ``"W3C"`` what only IVOA knows is not
+    marked; so are ``comment`` and (of uses) ``time``, and what
+    `prov_ivoa` adds.
 
     Raises
     ------
@@ -65,6 +70,8 @@ class _Export:
         self._add_data_flow(generated_at)
         self._add_other_relations()
         self._add_agents()
+        add_configuration(self.document, lineage)
+        add_descriptions(self.document, lineage)
 
     def _rows(self, key: str) -> Iterable[JSONObject]:
         return self._lineage.get(key) or ()
@@ -79,6 +86,7 @@ class _Export:
                 *_maybe(_TERMS["exitCode"], row.get("exit_code")),
                 *_maybe(_TERMS["host"], row.get("host")),
                 *_maybe(_TERMS["isClaim"], row.get("is_claim") or None),
+                *_maybe(_VOPROV["comment"], row.get("comment")),
                 *self._focus(row),
             ]
             self.document.activity(
@@ -93,12 +101,13 @@ class _Export:
             location = row.get("location")
             attributes: Attributes = [
                 *_maybe(PROV_LABEL, row.get("name")),
-                *_maybe(PROV_TYPE, _ENTITY_TYPES.get(kind)),
+                *_maybe(PROV_TYPE, self._entity_type(kind)),
                 *_maybe(PROV_LOCATION, Identifier(location) if location else None),
                 *_maybe(PROV_VALUE, row.get("value")),
                 *_maybe(_TERMS["digest"], row.get("digest")),
                 *_maybe(_TERMS["productId"], row.get("product_id")),
                 *_maybe(_TERMS["sizeBytes"], row.get("size_bytes")),
+                *_maybe(_VOPROV["comment"], row.get("comment")),
                 *self._focus(row),
             ]
             self.document.entity(_uuid(row, "id"), attributes)
@@ -106,10 +115,18 @@ class _Export:
                 generated_at[row["id"]] = row["generated_at"]
         return generated_at
 
+    def _entity_type(self, kind: str) -> QualifiedName | None:
+        found = _ENTITY_TYPES.get(kind)
+        is_left_out = self._lineage.get("model") == "W3C" and found in _VOPROV_TYPES
+        return None if is_left_out else found
+
     def _add_data_flow(self, generated_at: dict[str, str]) -> None:
         for row in self._rows("used"):
             self.document.usage(
-                _uuid(row, "activity"), _uuid(row, "entity"), other_attributes=_link(row)
+                _uuid(row, "activity"),
+                _uuid(row, "entity"),
+                row.get("time"),
+                other_attributes=_link(row),
             )
         # The record has one instant an entity: that of the generation that stands.
         makers = {row["id"]: row.get("generated_by") for row in self._rows("entities")}
@@ -152,6 +169,7 @@ class _Export:
                 [
                     *_maybe(PROV_LABEL, row.get("name")),
                     *_maybe(PROV_TYPE, PROV[kind] if kind else None),
+                    *(pair for n in _CONTACT for pair in _maybe(_VOPROV[n], row.get(n))),
                 ],
             )
         for row in self._rows("associated"):

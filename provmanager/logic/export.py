@@ -12,11 +12,12 @@ from provmanager.formats.openlineage_export import write_events
 from provmanager.formats.prov_document import document_to_prov, write
 from provmanager.formats.prov_export import lineage_to_prov
 from provmanager.formats.svg import render_svg
+from provmanager.formats.votable import lineage_to_votable
 from provmanager.model import ExportFormat
 from provmanager.store import documents as document_store
-from provmanager.store import lineage as store
 
 from .describe import checked_sha256, no_document
+from .export_content import with_agents, with_configuration, with_descriptions, with_details
 from .summary import records_of, summary
 from .trace import Direction, lineage
 
@@ -53,15 +54,19 @@ def export_lineage(session: Session, asked: Asked, format: ExportFormat) -> byte
     return WRITERS[format](session, asked)
 
 
-def _prov(format: str) -> Writer:
-    def write_prov(session: Session, asked: Asked) -> bytes:
-        return write(lineage_to_prov(with_agents(session, asked)), format)
+def _prov(format: ExportFormat) -> Writer:
+    return lambda session, asked: serialise(lineage_of(session, asked), format)
 
-    return write_prov
+
+def serialise(found: JSONDict, format: ExportFormat) -> bytes:
+    """Return a lineage, with what was added to it, as a VOTable or a W3C PROV document."""
+    if format is ExportFormat.VOTABLE:
+        return lineage_to_votable(found)
+    return write(lineage_to_prov(found), format.value)
 
 
 def _openlineage(session: Session, asked: Asked) -> bytes:
-    return write_events(with_agents(session, asked), now=datetime.now(UTC))
+    return write_events(lineage_of(session, asked), now=datetime.now(UTC))
 
 
 def _svg(session: Session, asked: Asked) -> bytes:
@@ -69,19 +74,25 @@ def _svg(session: Session, asked: Asked) -> bytes:
     return render_svg(found).encode()
 
 
+def _votable(session: Session, asked: Asked) -> bytes:
+    found = with_configuration(session, lineage_of(session, asked))
+    return serialise(with_descriptions(session, found), ExportFormat.VOTABLE)
+
+
 WRITERS: dict[ExportFormat, Writer] = {
-    ExportFormat.PROV_JSON: _prov("prov-json"),
-    ExportFormat.PROV_N: _prov("prov-n"),
-    ExportFormat.PROV_XML: _prov("prov-xml"),
-    ExportFormat.TURTLE: _prov("turtle"),
-    ExportFormat.JSON_LD: _prov("json-ld"),
+    ExportFormat.PROV_JSON: _prov(ExportFormat.PROV_JSON),
+    ExportFormat.PROV_N: _prov(ExportFormat.PROV_N),
+    ExportFormat.PROV_XML: _prov(ExportFormat.PROV_XML),
+    ExportFormat.TURTLE: _prov(ExportFormat.TURTLE),
+    ExportFormat.JSON_LD: _prov(ExportFormat.JSON_LD),
+    ExportFormat.VOTABLE: _votable,
     ExportFormat.OPENLINEAGE: _openlineage,
     ExportFormat.SVG: _svg,
 }
 """What writes each format; a test sees that none lacks."""
 
 
-def with_agents(session: Session, asked: Asked) -> JSONDict:
+def lineage_of(session: Session, asked: Asked) -> JSONDict:
     """Return a lineage as ``GET /v1/lineage`` has it, with the activities around, and agents.
 
     Raises
@@ -99,8 +110,7 @@ def with_agents(session: Session, asked: Asked) -> JSONDict:
         limit=limit,
         levels=True,
     )
-    activities = [a["id"] for a in found["activities"]]
-    return found | _agents(session, activities, [e["id"] for e in found["entities"]])
+    return with_details(session, with_agents(session, found))
 
 
 def _check_extent(session: Session, asked: Asked, limit: int) -> None:
@@ -140,25 +150,3 @@ def export_document(session: Session, sha256: str, *, format: DocumentFormat) ->
         )
     statements, namespaces = document_store.statements(session, document_id)
     return write(document_to_prov(statements=statements, namespaces=namespaces), format)
-
-
-def _agents(session: Session, activities: list[str], entities: list[str]) -> JSONDict:
-    """Return the agents of a lineage, and what they had to do with its activities and entities."""
-    associated = store.associations(session, activities)
-    attributed = store.attributions(session, entities)
-    return {
-        "agents": list(
-            {
-                row["iri"]: {"iri": row["iri"], "name": row["name"], "kind": row["type"]}
-                for row in (*associated, *attributed)
-            }.values()
-        ),
-        "associated": [
-            {"activity": str(row["activity"]), "agent": row["iri"], "role": row["role"] or None}
-            for row in associated
-        ],
-        "attributed": [
-            {"entity": str(row["entity"]), "agent": row["iri"], "role": row["role"] or None}
-            for row in attributed
-        ],
-    }

@@ -74,6 +74,15 @@ def lineage(
     )
 
 
+def among(session: Session, nodes: Sequence[int]) -> JSONDict:
+    """Return these activities and entities, and what is between them, as a lineage."""
+    activities = store.activities(session, nodes)
+    is_activity = {a["activity_id"] for a in activities}
+    entities = store.entities(session, node_ids=[i for i in nodes if i not in is_activity])
+    answer = _Answer(session, None, activities, entities, levels=False)
+    return answer.to_wire(direction="up", depth=None, truncated=False)
+
+
 def walk_lineage(
     session: Session, focus: Reference, direction: Direction, *, depth: int | None, limit: int
 ) -> Reach:
@@ -98,7 +107,7 @@ class _Answer:
     def __init__(
         self,
         session: Session,
-        focus: Reference,
+        focus: Reference | None,
         activities: Sequence[Row],
         entities: Sequence[Row],
         *,
@@ -128,7 +137,7 @@ class _Answer:
         name |= {a["activity_id"]: str(a["activity_uuid"]) for a in self._outer}
         called = {i: str(e["entity_uuid"]) for i, e in self._entities.items()}
         return {
-            "focus": self._focus.to_wire(),
+            "focus": self._focus.to_wire() if self._focus else {},
             "direction": direction,
             "depth": depth,
             "truncated": truncated,
@@ -201,7 +210,7 @@ class _Answer:
 
     def _distances(self, near: Mapping[int, Sequence[int]]) -> dict[int, int]:
         distances: dict[int, int] = {}
-        queue = deque([(self._focus.key, 0)])
+        queue = deque([(self._focus.key, 0)] if self._focus else [])
         while queue:
             node, distance = queue.popleft()
             if node in distances:

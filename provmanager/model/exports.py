@@ -22,6 +22,7 @@ class ExportFormat(StrEnum):
     TURTLE = "turtle", "PROV-O Turtle", "text/turtle", "ttl"
     JSON_LD = "json-ld", "PROV-JSONLD", "application/ld+json", "jsonld"
     OPENLINEAGE = "openlineage", "OpenLineage", "application/x-ndjson", "ndjson"
+    VOTABLE = "votable", "IVOA VOTable", "application/x-votable+xml", "vot"
     SVG = "svg", "SVG", "image/svg+xml", "svg"
 
     # The defaults are for ExportFormat("svg"), which finds a member and makes none.

@@ -28,6 +28,7 @@ from . import (
     openlineage,
     pages,
     productions,
+    provsap,
     search,
     tokens,
     workflow_runs,
@@ -133,6 +134,7 @@ def create_app(settings: Settings) -> FastAPI:
         log,
         copying,
         tokens,
+        provsap,
     )
     for module in routed:
         app.include_router(module.router)

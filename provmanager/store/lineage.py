@@ -251,31 +251,3 @@ def entity_ids(
 def id_array(ids: Sequence[int]) -> str:
     """Return `ids` as the text of a bigint[]: an ARRAY expression of them is parsed far slower."""
     return f"{{{','.join(map(str, ids))}}}"
-
-
-def associations(session: Session, activity_uuids: Sequence[str]) -> list[RowMapping]:
-    """Return the agents of these activities, by UUID."""
-    rows = session.execute(
-        text(
-            "SELECT a.activity_uuid AS activity, g.iri, g.name, g.type, r.name AS role "
-            "FROM prov.activity a JOIN prov.was_associated_with USING (activity_id) "
-            "JOIN prov.agent g USING (agent_id) JOIN prov.role r USING (role_id) "
-            "WHERE a.activity_uuid = ANY(CAST(:u AS uuid[])) ORDER BY 1, 2, 5"
-        ),
-        {"u": list(activity_uuids)},
-    )
-    return list(rows.mappings())
-
-
-def attributions(session: Session, entity_uuids: Sequence[str]) -> list[RowMapping]:
-    """Return the agents to whom these entities are attributed, by UUID."""
-    rows = session.execute(
-        text(
-            "SELECT e.entity_uuid AS entity, g.iri, g.name, g.type, r.name AS role "
-            "FROM prov.entity e JOIN prov.was_attributed_to USING (entity_id) "
-            "JOIN prov.agent g USING (agent_id) JOIN prov.role r USING (role_id) "
-            "WHERE e.entity_uuid = ANY(CAST(:u AS uuid[])) ORDER BY 1, 2, 5"
-        ),
-        {"u": list(entity_uuids)},
-    )
-    return list(rows.mappings())

@@ -1,5 +1,6 @@
 """Exports of real lineages: each by every way, and each read by a tool of its format."""
 
+import io
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -7,7 +8,9 @@ from typing import Any
 
 import httpx
 import pytest
+from astropy.io import votable
 from click.testing import CliRunner, Result
+from lxml import etree
 
 from client_scripts import export, trace
 from provmanager.client import ProvClient
@@ -23,7 +26,8 @@ Run = Callable[..., Result]
 
 @pytest.fixture(scope="module")
 def chain(client: ProvClient) -> ProvClient:
-    """The example chain, recorded."""
+    """The example chain with its descriptions, recorded."""
+    client.put_descriptions((ROOT / "examples" / "ctapipe-descriptions.yaml").read_bytes())
     for path in sorted((ROOT / "examples" / "chain").iterdir()):
         client.record(path)
     return client
@@ -114,3 +118,42 @@ def test_the_nearest_activities_are_exported_where_a_limit_is_set(chain: ProvCli
     assert list(cut["activity"]) == [f"uuid:{nearest}"]
     (focus,) = (e for e in cut["entity"].values() if "provmanager:isFocus" in e)
     assert focus["provmanager:isTruncated"] is True
+
+
+# --- IVOA VOTable
+
+
+def tables_of(exported: bytes) -> dict[str, Any]:
+    """Read a VOTable as astropy's strict parser does, and its tables by name."""
+    found = votable.parse(io.BytesIO(exported), verify="exception")
+    assert [i.value for i in found.resources[0].infos if i.name == "QUERY_STATUS"] == ["OK"]
+    return {table.name: table.to_table() for table in found.iter_tables()}
+
+
+def test_the_votable_is_valid_and_has_each_class_in_a_table(chain: ProvClient):
+    tables = tables_of(chain.export(PRODUCT, export_format="votable"))
+    lineage = chain.lineage(PRODUCT)
+    assert set(tables["Activity"]["id"]) == {f"urn:uuid:{a['id']}" for a in lineage["activities"]}
+    assert set(tables["Entity"]["id"]) == {f"urn:uuid:{e['id']}" for e in lineage["entities"]}
+    assert len(tables["Used"]) == lineage["counts"]["used"]
+    assert len(tables["WasGeneratedBy"]) == lineage["counts"]["generated"]
+    run = next(r for r in tables["Activity"] if r["name"] == "ctapipe-apply-models")
+    assert run["startTime"] == "2026-11-21T02:20:08.164000Z"
+    assert (run["status"], run["exitCode"]) == ("completed", 0)
+    settings = {r["id"]: r["value"] for r in tables["Parameter"] if r["name"].endswith("overwrite")}
+    configured = [r for r in tables["WasConfiguredBy"] if r["activity"] == run["id"]]
+    assert {r["parameter"] for r in configured} & set(settings)
+    described = {r["id"]: r["name"] for r in tables["ActivityDescription"]}
+    assert described[run["activityDescription"]] == "ctapipe-apply-models"
+    assert set(tables["UsageDescription"]["activityDescription"]) <= set(described)
+
+
+def test_utypes_are_the_attributes_of_the_recommendation(chain: ProvClient, prov_data: Path):
+    model = etree.parse(str(prov_data / "ivoa-provdm" / "model" / "Provenance.vo-dml.xml"))
+    ids = {f"voprov:{e.text}" for e in model.iter("vodml-id")}
+    found = votable.parse(io.BytesIO(chain.export(PRODUCT, export_format="votable")))
+    tables = list(found.iter_tables())
+    utypes = {f.utype for table in tables for f in table.fields} | {t.utype for t in tables}
+    marked = {utype for utype in utypes if utype and utype.startswith("voprov:")}
+    assert marked <= ids
+    assert {"voprov:Activity.startTime", "voprov:ActivityConfiguration.Parameter.value"} <= marked
