@@ -63,6 +63,14 @@ def warnings_of(lineage: Lineage) -> Iterator[str]:
     contrary = [r for r in (*_activities(lineage), *lineage["entities"]) if r.get("contradictions")]
     if contrary:
         yield f"{counted(len(contrary), 'record')} with contradictions: {_some(contrary)}"
+    violating = lineage.get("violations") or []
+    if violating:
+        rules = {r["number"] or r["name"]: None for d in violating for r in d["rules"]}
+        n = sum(d["violations"] for d in violating)
+        yield (
+            f"violates PROV-CONSTRAINTS {n}: {counted(len(violating), 'document')} that told of it"
+            f" break rules {', '.join(map(str, list(rules)[:5]))} (prod-validate shows how)"
+        )
     if lineage.get("truncated"):
         yield "the answer was cut at its limit; ask for more with --limit, or for less with --depth"
 

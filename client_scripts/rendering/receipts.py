@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from .text import Look, counted, printable
+from .violations import rule_label
 
 JSONDict = Mapping[str, Any]  # Any: free-form JSON
 
@@ -80,6 +81,11 @@ def _below(receipt: JSONDict, look: Look) -> Iterator[str]:
             yield "  " + look.paint(_entry(kind, entry), style)
         if len(entries) > most:
             yield "  " + look.paint(f"and {len(entries) - most} more {kind} (-v shows all)", style)
+    validity = receipt.get("validity")
+    for rule in validity["rules"] if validity else ():
+        times = f", {rule['count']} times" if rule["count"] > 1 else ""
+        told = f"violates {rule_label(rule)}{times}: {printable(str(rule['message']))}"
+        yield "  " + look.paint(told, "warn")
     if look.verbose:
         document = f"document {receipt['document']}: " if "document" in receipt else ""
         yield "  " + look.paint(f"{document}{receipt['reason']}", "dim")

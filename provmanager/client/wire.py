@@ -63,6 +63,30 @@ class DocumentNote(TypedDict):
     pointer: str | None
 
 
+class ViolatedRule(TypedDict):
+    """A rule of W3C PROV-CONSTRAINTS that a document violates."""
+
+    number: int | None
+    kind: str
+    name: str
+    count: int
+    message: str
+
+
+class Validity(TypedDict):
+    """Whether a W3C PROV document is valid by PROV-CONSTRAINTS."""
+
+    violations: int
+    rules: list[ViolatedRule]
+
+
+class ViolatingDocument(Validity):
+    """A document that told of a lineage and violates PROV-CONSTRAINTS."""
+
+    document: str
+    source_name: str | None
+
+
 class Receipt(TypedDict):
     """What became of one document."""
 
@@ -76,6 +100,7 @@ class Receipt(TypedDict):
     contradictions: list[Contradiction]
     notes: list[DocumentNote]
     redactions: int
+    validity: Validity | None
 
 
 class Spooled(TypedDict):
@@ -212,6 +237,7 @@ class LineageAnswer(TypedDict):
     members: list[Membership]
     informed: list[Communication]
     parts: list[Part]
+    violations: list[ViolatingDocument]
 
 
 class Box(TypedDict):

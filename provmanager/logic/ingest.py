@@ -24,6 +24,7 @@ from .redaction import RedactionPolicy, load_policy
 from .resolution import resolve_batch
 from .runs import Batch
 from .storable import check_storable
+from .validity import check_validity
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +91,7 @@ class Reading:
     n_redactions: int
     document: Document
     claims: list[Claim]
+    validity: JSONDict | None
 
 
 def record(
@@ -181,7 +183,8 @@ def _read(source: Source, policy: IngestPolicy, shared: _Shared) -> Reading:
     check_storable(document, shared.checked)
     sha256 = source.sha256 or sha256_hex(source.data)
     claims = claims_of(document, sha256)
-    return Reading(0, source, sha256, stored, n_redactions, document, claims)
+    validity = check_validity(document)
+    return Reading(0, source, sha256, stored, n_redactions, document, claims, validity)
 
 
 def _check_job(document: Document, job: str | None) -> None:
@@ -305,6 +308,8 @@ def _write(
         for r in readings
     ]
     ids = document_store.insert(session, rows, writing.take_node_ids(session, len(rows)))
+    checks = [(ids[r.sha256], r.validity) for r in readings if r.validity is not None]
+    document_store.insert_checks(session, [(i, c["violations"], c["rules"]) for i, c in checks])
     batch = Batch(runs, known, documents, ids, confirmed)
     written = record_batch(session, batch, found)
     differing: dict[UUID, list[Contradiction]] = defaultdict(list)
@@ -402,6 +407,7 @@ def _head(reading: Reading, outcome: str) -> JSONDict:
         "outcome": outcome,
         "notes": [asdict(n) for n in document.notes],
         "redactions": reading.n_redactions,
+        "validity": reading.validity,
     }
 
 

@@ -59,6 +59,7 @@ def product_overview(
             *_lineage_badges(upstream),
             *_settings_badges(settings),
             *_contradiction_badges(product),
+            *_validity_badges(product),
         ],
         "newer": newer,
         "producer": _without_lists(run) if run else None,
@@ -92,6 +93,7 @@ def activity_overview(session: Session, uuid: UUID, view: View) -> JSONDict:
             *_lineage_badges(upstream),
             *_settings_badges(settings),
             *_contradiction_badges(run),
+            *_validity_badges(run),
         ],
         "duration_s": duration_s(run["started_at"], run["ended_at"]),
         "software": software(run, upstream),
@@ -253,6 +255,16 @@ def _contradiction_badges(record: JSONDict) -> Iterable[JSONDict]:
     n = len(record["contradictions"])
     if n:
         yield _badge("bad", f"{n} contradiction{'s' if n > 1 else ''}", "documents disagree on it")
+
+
+def _validity_badges(record: JSONDict) -> Iterable[JSONDict]:
+    violated = [d for d in record["documents"] if d["violations"]]
+    if violated:
+        n = sum(d["violations"] for d in violated)
+        rules = dict.fromkeys(r["number"] or r["name"] for d in violated for r in d["rules"])
+        told = ", ".join(str(rule) for rule in list(rules)[:5])
+        detail = f"what told of it breaks rules of W3C PROV-CONSTRAINTS: {told}"
+        yield _badge("warn", f"Violates PROV-CONSTRAINTS {n}", detail)
 
 
 def run_settings(run: JSONDict) -> list[JSONDict]:

@@ -10,6 +10,7 @@ from sqlalchemy import RowMapping
 from sqlalchemy.orm import Session
 
 from provmanager.errors import JSONDict
+from provmanager.store import documents as document_store
 from provmanager.store import lineage as store
 
 from .references import Reference, find
@@ -123,6 +124,9 @@ class _Answer:
         self._contradicted = store.contradicted(
             session, activity_ids=list(self._activities), entity_ids=list(self._entities)
         )
+        self._violating = document_store.violating(
+            session, activity_ids=list(self._activities), entity_ids=list(self._entities)
+        )
         self._parts: list[Row] = []
         self._outer: list[Row] = []
         if levels:
@@ -172,6 +176,15 @@ class _Answer:
                 {"activity": name[p["informed_id"]], "part_of": name[p["informant_id"]]}
                 for p in self._parts
                 if p["informed_id"] in name and p["informant_id"] in name
+            ],
+            "violations": [
+                {
+                    "document": d["sha256"],
+                    "source_name": d["source_name"],
+                    "violations": d["n_violations"],
+                    "rules": d["rules"],
+                }
+                for d in self._violating
             ],
         }  # fmt: skip
 

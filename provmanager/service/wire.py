@@ -54,6 +54,32 @@ class Note(Wire):
     pointer: str | None
 
 
+class ViolatedRule(Wire):
+    """A rule of W3C PROV-CONSTRAINTS that a document violates."""
+
+    number: int | None
+    """null: a rule of PROV-LINKS."""
+    kind: str
+    name: str
+    count: int
+    message: str
+    """The first violation in words."""
+
+
+class Validity(Wire):
+    """Whether a W3C PROV document is valid by PROV-CONSTRAINTS; it is recorded either way."""
+
+    violations: int
+    rules: list[ViolatedRule]
+
+
+class ViolatingDocument(Validity):
+    """A document that told of a lineage and violates PROV-CONSTRAINTS."""
+
+    document: str
+    source_name: str | None
+
+
 class Receipt(Wire):
     """What recording one document did."""
 
@@ -70,6 +96,8 @@ class Receipt(Wire):
     notes: list[Note]
     redactions: int
     """How many secrets were replaced before storage."""
+    validity: Validity | None
+    """null: not checked, because it is no W3C PROV, or very large."""
 
 
 class ErrorBody(Wire):
@@ -221,6 +249,8 @@ class Lineage(Wire):
     members: list[Membership]
     informed: list[Communication]
     parts: list[Part]
+    violations: list[ViolatingDocument]
+    """Documents that told of it and violate PROV-CONSTRAINTS."""
 
 
 class Box(Wire):

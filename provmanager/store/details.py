@@ -58,8 +58,10 @@ def activity_relations(session: Session, activity_id: int) -> dict[str, list[Row
         "FROM prov.was_informed_by w JOIN prov.activity a ON a.activity_id = w.informed_id "
         "WHERE w.informant_id = :i AND w.kind = 'part-of' ORDER BY a.started_at, 1 LIMIT 1000",
         "documents": "SELECT encode(d.sha256, 'hex') AS sha256, d.format, d.source_name, "
-        "d.received_at, d.received_from FROM prov.activity_document "
-        "JOIN prov.document d USING (document_id) WHERE activity_id = :i ORDER BY d.received_at, 1",
+        "d.received_at, d.received_from, c.n_violations AS violations, c.rules "
+        "FROM prov.activity_document JOIN prov.document d USING (document_id) "
+        "LEFT JOIN prov.constraint_check c USING (document_id) "
+        "WHERE activity_id = :i ORDER BY d.received_at, 1",
     }
     return _all(session, queries, {"i": activity_id})
 
@@ -123,14 +125,14 @@ def entity_relations(session: Session, entity_id: int) -> dict[str, list[RowMapp
         "ON m.entity_id = h.member_id WHERE h.collection_id = :i ORDER BY 1 LIMIT 1000",
         "aliases": "SELECT x.alias_uuid AS id, x.merged_at FROM prov.entity_alias x "
         "JOIN prov.entity e USING (entity_uuid) WHERE e.entity_id = :i ORDER BY 1",
-        "documents": "SELECT DISTINCT encode(d.sha256, 'hex') AS sha256, d.format, d.source_name, "
-        "d.received_at FROM prov.document d JOIN prov.activity_document x USING (document_id) "
+        "documents": "WITH told AS (SELECT document_id FROM prov.activity_document "
         "JOIN (SELECT activity_id FROM prov.used WHERE entity_id = :i UNION "
         "SELECT generated_by FROM prov.entity WHERE entity_id = :i LIMIT 100) t "
         "USING (activity_id) UNION "
-        "SELECT encode(d.sha256, 'hex'), d.format, d.source_name, d.received_at "
-        "FROM prov.entity_document JOIN prov.document d USING (document_id) WHERE entity_id = :i "
-        "ORDER BY 4, 1 LIMIT 200",
+        "SELECT document_id FROM prov.entity_document WHERE entity_id = :i) "
+        "SELECT encode(d.sha256, 'hex') AS sha256, d.format, d.source_name, d.received_at, "
+        "c.n_violations AS violations, c.rules FROM told JOIN prov.document d USING (document_id) "
+        "LEFT JOIN prov.constraint_check c USING (document_id) ORDER BY 4, 1 LIMIT 200",
     }
     return _all(session, queries, {"i": entity_id})
 

@@ -1,15 +1,17 @@
 """Rows of documents: what we were told, verbatim."""
 
+import json
 import zlib
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import text
+from sqlalchemy import RowMapping, text
 from sqlalchemy.orm import Session
 
 from provmanager.model import Statement
 
+from .lineage import id_array
 from .writing import copy_rows
 
 _LEVEL = 3  # a third of level 6's time for a tenth more bytes, on records of 5 to 20 kB
@@ -54,6 +56,39 @@ def insert(
         ),
     )  # fmt: skip
     return {d.sha256: i for d, i in zip(documents, ids, strict=True)}
+
+
+def insert_checks(
+    session: Session,
+    checks: Iterable[tuple[int, int, Sequence[Mapping[str, Any]]]],  # Any: JSON scalars
+) -> None:
+    """Keep what documents violate: (document_id, number of violations, by which rules)."""
+    copy_rows(
+        session,
+        "constraint_check",
+        ("document_id", "n_violations", "rules"),
+        ((i, n, json.dumps(rules, ensure_ascii=False)) for i, n, rules in checks),
+    )
+
+
+def violating(
+    session: Session, *, activity_ids: Sequence[int], entity_ids: Sequence[int]
+) -> list[RowMapping]:
+    """Return the documents that told of these and violate PROV-CONSTRAINTS."""
+    rows = session.execute(
+        text(
+            "WITH bad AS (SELECT * FROM prov.constraint_check WHERE n_violations > 0), told AS ("
+            "SELECT document_id FROM bad JOIN prov.activity_document USING (document_id) "
+            "WHERE activity_id = ANY(CAST(:a AS bigint[])) UNION "
+            "SELECT document_id FROM bad JOIN prov.entity_document USING (document_id) "
+            "WHERE entity_id = ANY(CAST(:e AS bigint[]))) "
+            "SELECT encode(d.sha256, 'hex') AS sha256, d.source_name, b.n_violations, b.rules "
+            "FROM told JOIN bad b USING (document_id) JOIN prov.document d USING (document_id) "
+            "ORDER BY d.document_id"
+        ),
+        {"a": id_array(activity_ids), "e": id_array(entity_ids)},
+    )
+    return list(rows.mappings())
 
 
 def entities_of(

@@ -287,6 +287,13 @@ namespace = Table(
     Column("prefix", Text, primary_key=True),
     Column("uri", Text, nullable=False),
 )
+constraint_check = Table(
+    "constraint_check",
+    metadata,
+    Column("document_id", BigInteger, ForeignKey("prov.document.document_id"), primary_key=True),
+    Column("n_violations", Integer, nullable=False),
+    Column("rules", JSON_OBJECT, nullable=False),
+)
 entity_description = Table(
     "entity_description",
     metadata,
