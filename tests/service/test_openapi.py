@@ -110,6 +110,9 @@ ANSWERS = [
     (wire.SignInLink, "SignInLink"),
     (wire.SummaryAnswer, "Summary"),
     (wire.TokenItem, "TokenItem"),
+    (wire.Validity, "Validity"),
+    (wire.ViolatedRule, "ViolatedRule"),
+    (wire.ViolatingDocument, "ViolatingDocument"),
     (wire.WireError, "ErrorBody"),
     (wire.WorkflowRun, "WorkflowRun"),
 ]
