@@ -1,5 +1,9 @@
 """DiracX through `Grid`: bulk submission, states, reschedule, delete, errors."""
 
+import json
+import time
+from pathlib import Path
+
 import pytest
 
 from jobs.engines.diracx import GridOptions
@@ -75,6 +79,39 @@ def test_the_misleading_error_of_a_job_type_is_explained(grid):
     submitted = raised.value.details["submitted"]
     assert len(submitted) == 20  # of the first call: nobody loses sight of them
     grid.delete(submitted)
+
+
+def test_the_misleading_error_of_too_many_inputs_is_explained(grid):
+    lfns = tuple(f"/vo/raw/{number}.h5" for number in range(600))
+    with pytest.raises(UsageError, match="InputData has more LFNs than it allows"):
+        grid.submit([jdl(input_data=lfns, options=ELSEWHERE)])
+
+
+def test_options_reach_the_grid(grid, user, tmp_path):
+    banned = GridOptions(banned_sites=("DIRAC.Testbed.local",))
+    asked = GridOptions(
+        sites=("DIRAC.Testbed.local",), cpu_time_s=3600, priority=7, job_type="Merging",
+        job_group="prod7",
+    )  # fmt: skip
+    waits, runs = grid.submit([jdl(options=banned), jdl(options=asked)])
+    assert user.wait(runs)["Status"] == "Done"
+    told = user.look(runs, "JobGroup", "JobType", "UserPriority")
+    assert (told["JobGroup"], told["JobType"], told["UserPriority"]) == ("prod7", "Merging", 7)
+    assert grid.states([waits])[waits].status == "Received"
+    grid.delete([waits])
+
+
+def test_an_access_token_that_has_expired_is_renewed_by_the_refresh_token(
+    grid, testbed, tmp_path, monkeypatch
+):
+    path = tmp_path / "credentials.json"
+    kept = json.loads(Path(testbed.credentials["user"]).read_text())
+    path.write_text(json.dumps(kept | {"access_token": "expired", "expires_on": 0}))
+    monkeypatch.setenv("DIRACX_CREDENTIALS_PATH", str(path))
+    assert grid.states([10**9]) == {}
+    renewed = json.loads(path.read_text())
+    assert renewed["access_token"] not in ("expired", kept["access_token"])
+    assert renewed["expires_on"] > time.time()
 
 
 def test_a_sandbox_comes_back_as_it_went(grid, user, tmp_path):

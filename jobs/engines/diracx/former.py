@@ -27,13 +27,11 @@ def pack_formers(directory: RunDirectory, package: Path) -> list[str]:
     Raises
     ------
     UsageError
-        It has not ended, or has no record.
+        It has no record.
     """
     homes: list[str] = []
     at: RunDirectory | None = directory
     while at is not None and str(at.path) not in homes:
-        if not at.has_ended():
-            raise UsageError(f"run {at.info()['id']} has not ended: wait for it, or cancel it")
         _pack(at, package / FORMER / str(len(homes)))
         homes.append(str(at.path))
         before = at.info().get("resumes")

@@ -309,8 +309,8 @@ def _error(status: int, detail: str) -> ProvError:
     if "JDL syntax error" in detail:
         return UsageError(
             "DiracX says 'JDL syntax error'; it says so too where the JobType is none that its "
-            "configuration allows (Operations/…/JobDescription/AllowedJobTypes), or CPUTime or "
-            "Priority is out of its bounds: check these first",
+            "configuration allows (Operations/…/JobDescription/AllowedJobTypes), or InputData has "
+            "more LFNs than it allows (MaxInputData): check these first",
             found=detail,
         )
     if status == 401:

@@ -8,7 +8,7 @@ from queue import Empty, SimpleQueue
 
 from provmanager.client import ProvClient, Spool
 from provmanager.config import find_connection, spool_dir
-from provmanager.errors import ProvError
+from provmanager.errors import AuthenticationError, ProvError
 
 logger = logging.getLogger(__name__)
 
@@ -133,6 +133,9 @@ class Delivery:
             answer = self._client.record_batch(documents)
         except ProvError as error:
             self.problem = error.message
+            if isinstance(error, AuthenticationError) and self._client is not None:
+                self._client.close()  # tokens of grid jobs are renewed in their file
+                self._client = None
             self._away_until = time.monotonic() + _RETRY_S
             return documents
         self.problem = None
