@@ -128,7 +128,7 @@ class Submitter:
             status = self._client.production(self._name)
             self._see(status)
             tell(status)
-            if self._has_ended(status, has_happened=has_happened):
+            if self._has_ended(has_happened=has_happened):
                 return status
             longest_s = _LONGEST_BUSY_S if self._n_here else _LONGEST_S
             pause_s = _SHORTEST_S if has_happened else min(pause_s * 1.4, longest_s)
@@ -151,12 +151,12 @@ class Submitter:
         self._n_others = sum(run not in here and not run["is_lost"] for run in open_runs)
         return bool(settled or groups)
 
-    def _has_ended(self, status: ProductionStatus, *, has_happened: bool) -> bool:
+    def _has_ended(self, *, has_happened: bool) -> bool:
         if self._options.is_detached:
             return not has_happened
         if self._options.is_endless or has_happened:
             return False
-        return status["is_done"] or not (self._n_here or self._n_others)
+        return not (self._n_here or self._n_others)
 
     def _claim(self, most: dict[str, int], *, is_dry: bool = False) -> list[Group]:
         steps = self._loaded.production.steps

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 import yaml
 from productions import deliver, make_files
@@ -77,8 +78,9 @@ def wait_for(condition: Callable[[], object]) -> None:
 
 
 def test_a_production_runs_over_all_there_is_and_goes_on_with_what_comes_late(
-    client: ProvClient, prod: Prod, document: Callable[..., Path], tmp_path: Path
+    client: ProvClient, prod: Prod, document: Callable[..., Path], tmp_path: Path, token: str
 ) -> None:
+    bearer = {"Authorization": f"Bearer {token}"}
     deliver(client, make_files(tmp_path, 1, 6))
     path = document()
     dry = prod("submit", path, "--dry-run")
@@ -94,6 +96,15 @@ def test_a_production_runs_over_all_there_is_and_goes_on_with_what_comes_late(
     told = prod("status", name_of(tmp_path))
     assert "4 runs done, 0 to come" in told.stdout
     assert name_of(tmp_path) in prod("status", "--productions").stdout
+
+    page = httpx.get(f"{client.url}/production", params={"name": name_of(tmp_path)},
+                     headers={**bearer, "Accept": "text/html"}).text  # fmt: skip
+    assert "outputs of mark, 20 a run" in page
+    twin = httpx.get(f"{client.url}/production.json", params={"name": name_of(tmp_path)},
+                     headers=bearer).json()  # fmt: skip
+    assert twin == {"page": "production", **status}
+    listed = httpx.get(f"{client.url}/productions", headers={**bearer, "Accept": "text/html"}).text
+    assert name_of(tmp_path) in listed
 
     again = prod("submit", path, "--json")
     assert json.loads(again.stdout)["steps"][0]["runs"]["completed"] == 2

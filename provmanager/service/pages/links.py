@@ -41,6 +41,11 @@ def job(system: str | None, job_id: str) -> str:
     return address("/job", system=system, id=job_id)
 
 
+def production(name: str) -> str:
+    """Return the address of a production's page."""
+    return address("/production", name=name)
+
+
 def related(record_id: str, relation: str) -> str:
     """Return the address of the list of what a record has to do with."""
     return f"/list/{quote(relation, safe='')}/{quote(record_id, safe='')}"

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Query, Request, Response
 
 from provmanager.errors import NotFoundError
 from provmanager.formats.description_document import to_json
-from provmanager.logic import comparison, descriptions, listing, overview, search
+from provmanager.logic import comparison, descriptions, listing, overview, productions, search
 from provmanager.logic.agents import agent_overview
 from provmanager.logic.overview import View
 from provmanager.logic.search import ActivityFilter
@@ -47,6 +47,28 @@ def show_job(
     """Show a grid or batch job: the activities that ran in it, what failed first."""
     page = {"page": "job", **listing.of_job(session, system, id, cursor=cursor)}
     return answer(request, "job.html", page)
+
+
+@router.get("/productions", include_in_schema=False)
+@router.get("/productions.json")
+def show_productions(request: Request, session: SessionDep, cursor: Cursor = None) -> Response:
+    """Show which productions there are, the newest first."""
+    page = {"page": "productions", **productions.list_productions(session, cursor=cursor)}
+    first = search.offset_of(cursor)
+    page |= {"first": first + 1, "previous": str(max(0, first - 100)) if first else None}
+    return answer(request, "productions.html", page)
+
+
+@router.get("/production", include_in_schema=False)
+@router.get("/production.json")
+def show_production(
+    request: Request,
+    session: SessionDep,
+    name: Annotated[str, Query(description="Name of the production")],
+) -> Response:
+    """Show how far a production is, step by step, and what failed."""
+    page = {"page": "production", **productions.describe_production(session, name)}
+    return answer(request, "production.html", page)
 
 
 @router.get("/descriptions", include_in_schema=False)
