@@ -18,6 +18,7 @@ from provmanager.formats.checkpoint import verify
 from provmanager.ids import file_sha256
 from provmanager.model.merkle import is_included, leaf_hash
 
+from .byte_ranges import tell_where
 from .client import ProvClient
 from .findings import Finding, Progress
 
@@ -74,12 +75,12 @@ def verify_files(
     with ThreadPoolExecutor(n_threads) as pool:
         pairs = zip(paths, pool.map(_digest, paths), strict=True)
         for n_done, (path, digest) in enumerate(pairs, 1):
-            yield _file(client, path, digest)
+            yield _file(client, path, digest, paths)
             if progress is not None:
                 progress(n_done, len(paths))
 
 
-def _file(client: ProvClient, path: Path, digest: str | OSError) -> Finding:
+def _file(client: ProvClient, path: Path, digest: str | OSError, others: Sequence[Path]) -> Finding:
     if isinstance(digest, OSError):
         return Finding("file", str(path), "missing", f"cannot be read: {digest.strerror}")
     try:
@@ -93,16 +94,22 @@ def _file(client: ProvClient, path: Path, digest: str | OSError) -> Finding:
     except ProvError:
         text = f"the record knows neither these bytes ({digest}) nor this place"
         return Finding("file", str(path), "unknown", text)
-    return _against(client.entity(known["id"]), str(path), digest)
+    return _against(client.entity(known["id"]), path, digest, others)
 
 
-def _against(entity: Mapping[str, Any], what: str, digest: str) -> Finding:
+def _against(entity: Mapping[str, Any], path: Path, digest: str, others: Sequence[Path]) -> Finding:
+    what = str(path)
     recorded = recorded_sha256(entity)
     if recorded is None:
         text = f"the record has no digest of {entity['name']} {entity['id']}; now it is {digest}"
         return Finding("file", what, "unknown", text)
     if recorded != digest:
-        text = f"has the SHA-256 {digest}; recorded for {entity['name']} {entity['id']}: {recorded}"
+        copies = [*others, *(p for at in entity["locations"] if (p := local_path(at)) is not None)]
+        where = tell_where(path, sha256=recorded, size_bytes=entity["size_bytes"], copies=copies)
+        text = (
+            f"{f'{where}: ' if where else ''}has the SHA-256 {digest}; recorded for "
+            f"{entity['name']} {entity['id']}: {recorded}"
+        )
         return Finding("file", what, "differs", text)
     return Finding("file", what, "ok", f"the bytes of {entity['name']} {entity['id']}")
 
@@ -146,7 +153,7 @@ def verify_products(
                 text = f"cannot be read: {digest.strerror}"
                 yield Finding("file", str(path), "missing", text)
             else:
-                yield _against(entity, str(path), digest)
+                yield _against(entity, path, digest, paths)
             if progress is not None:
                 progress(n_done, len(entities))
 

@@ -77,7 +77,7 @@ def iter_headers(stream: BinaryIO) -> Iterator[bytes]:
                 )
             header += block
         yield bytes(header)
-        stream.seek(_data_bytes(parse_header(bytes(header))), 1)
+        stream.seek(data_bytes(parse_header(bytes(header))), 1)
 
 
 def _cards(text: str) -> Iterator[str]:
@@ -113,7 +113,7 @@ def _continue(values: dict[str, Value], keyword: str, text: str) -> None:
         values[keyword] = before[:-1] + more
 
 
-def _data_bytes(header: dict[str, Value]) -> int:
+def data_bytes(header: dict[str, Value]) -> int:
     """Return the length of the data that follow `header`, padded to whole blocks (§4.4.1)."""
     n_axes = min(_count(header, "NAXIS"), _MAX_AXES)
     axes = [_count(header, f"NAXIS{i + 1}") for i in range(n_axes)]
