@@ -215,6 +215,11 @@ def inclusion(session: Session, document_sha256: str, size: int) -> tuple[Entry,
     return entries(session, index, 1)[0], proof
 
 
+def root(session: Session, size: int) -> bytes:
+    """Return the root over the first `size` leaves; NotFoundError if there are fewer."""
+    return _tree(session, size).root()
+
+
 def consistency(session: Session, first: int, second: int) -> list[bytes]:
     """Return the proof that the log at size `second` begins with that at size `first`.
 

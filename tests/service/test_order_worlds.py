@@ -4,7 +4,7 @@ import concurrent.futures
 import itertools
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import pytest
@@ -12,11 +12,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from service.snapshot import difference, empty, recorded, snapshot
 from service.worlds import RUNS, groupings, worlds
+from sqlalchemy import text
 
 from provmanager.client import ProvClient
 from provmanager.errors import ProvError
-from provmanager.logic.ingest import IngestPolicy
-from provmanager.store.database import Database
+from provmanager.logic.ingest import IngestPolicy, Source, record
+from provmanager.logic.rebuilding import Scratch, copy_of
+from provmanager.store.database import Database, open_database
 
 N_WORLDS = int(os.environ.get("PROV_TEST_WORLDS", "0"))
 """How many random worlds to try in a long run (CONTRIBUTING.md)."""
@@ -202,3 +204,38 @@ def test_eight_clients_at_once_deliver_worlds(
     expected, refused_at_once = recorded(database, policy, [sorted(set(world) - refused)])
     assert refused_at_once == set()
     assert difference(expected, found) == {}
+
+
+@pytest.fixture(scope="module")
+def other_database(make_database_url: Callable[[], str]) -> Iterator[Database]:
+    opened = open_database(make_database_url())
+    yield opened
+    opened.close()
+
+
+@settings(SETTINGS, max_examples=N_WORLDS or 6, derandomize=not N_WORLDS)
+@given(data=st.data())
+def test_the_documents_of_a_lineage_decide_about_all_of_it(
+    database: Database, other_database: Database, policy: IngestPolicy, data: st.DataObject
+) -> None:
+    """`prod-verify PRODUCT` replays a part of the documents, and finds no row that differs."""
+    world = data.draw(st.permutations(sorted(data.draw(worlds))))
+    try:
+        with database.transaction() as session:
+            record(session, [Source(d, f"{i}.json") for i, d in enumerate(world)], policy=policy)
+        with database.transaction() as session:
+            uuids = session.execute(
+                text("SELECT entity_uuid FROM prov.entity ORDER BY 1")
+            ).scalars()
+            wanted = [None, *data.draw(st.permutations(list(uuids)))[:3]]
+        for of in wanted:
+            scratch = Scratch(other_database)
+            with database.transaction() as session:
+                told = copy_of(session, of)
+                assert list(scratch.replay(told.documents, ())) == []
+                found, _ = scratch.compare(told.rows, within=told.uuids, without=list)
+            assert found == []
+            empty(other_database)
+    finally:
+        empty(database)
+        empty(other_database)

@@ -9,9 +9,12 @@ from typing import Any
 import lxml.html
 import pytest
 from browser import Pages
+from sqlalchemy import text
 
 from provmanager.client import ProvClient
 from provmanager.model import ExportFormat
+from provmanager.model.merkle import is_included, leaf_hash
+from provmanager.store.database import Database
 
 ROOT = Path(__file__).resolve().parents[2]
 CHAIN = ROOT / "examples" / "chain"
@@ -424,3 +427,47 @@ def test_what_is_not_there_is_told_as_a_page_and_as_json(
     twin = pages.get(path, accept="application/json")
     assert twin.status_code == status
     assert set(twin.json()) == {"code", "message", "details"}
+
+
+# --- the log --------------------------------------------------------------------------------------
+
+
+def test_the_log_leads_from_a_product_to_the_proof_of_its_document(
+    pages: Pages, recorded: ProvClient
+) -> None:
+    recorded.log_checkpoint()
+    html = pages.html(f"/product/{id_of(recorded, 'energy.pkl')}")
+    (link,) = [a for a in html.cssselect("a") if text_of(a) == "in the log"][:1]
+    leaf = pages.html(link.get("href"))
+    assert "is what the log has of it" in text_of(leaf.cssselect("p.message")[0])
+    twin = pages.json(link.get("href") + ".json")
+    root = bytes.fromhex(twin["checkpoint"]["root"])
+    steps = [bytes.fromhex(h) for h in twin["inclusion"]]
+    hashed = leaf_hash(twin["entry"].encode())
+    assert is_included(hashed, twin["index"], twin["checkpoint"]["size"], steps, root)
+    shown = [text_of(code) for code in leaf.cssselect("#proof ~ ol code")]
+    assert shown == twin["inclusion"]
+
+
+def test_the_log_lists_checkpoints_and_shows_each_with_its_signature(
+    pages: Pages, recorded: ProvClient, database: Database
+) -> None:
+    said = recorded.log_checkpoint()
+    listed = pages.json("/log.json")
+    assert [listed["origin"], listed["key"]] == [said["origin"], said["key"]]
+    assert listed["items"][0]["root"] == said["root"]
+    html = pages.html("/log")
+    links = [a.get("href") for a in html.cssselect("td.first a")]
+    assert links[0] == f"/log/{said['size']}"
+    page = pages.html(links[0])
+    assert text_of(page.cssselect("pre")[0]) == " ".join(said["note"].split())
+    assert "Its signature is of this log's key" in text_of(page.cssselect("p.message")[0])
+    with database.transaction() as session:
+        session.execute(text("UPDATE prov.log_checkpoint SET note = replace(note, '—', '-')"))
+    page = pages.html(links[0])
+    assert "It does not hold" in text_of(page.cssselect("p.message.bad")[0])
+    with database.transaction() as session:
+        session.execute(text("TRUNCATE prov.log_checkpoint"))
+    assert "None yet" in text_of(pages.html("/log").cssselect("main")[0])
+    assert pages.get("/log/77").status_code == 404
+    assert pages.get(f"/log/document/{'0' * 64}").status_code == 404

@@ -125,6 +125,9 @@ PATHS = (
     "/impact?ref=lst_muons.simtel.zst",
     "/descriptions",
     "/description?name=ctapipe-process",
+    "/log",
+    "/log/{size}",
+    "/log/document/{document}",
     "/product/00000000-0000-4000-8000-00000000ffff",
 )
 
@@ -133,7 +136,13 @@ PATHS = (
 def paths(chain: Any, product: str) -> list[str]:
     """Addresses of one page of each kind."""
     run = chain.lineage(PRODUCT)["activities"][-1]["id"]
-    given = {"product": product, "id": product.rpartition("/")[2], "activity": f"/activity/{run}"}
+    given = {
+        "product": product,
+        "id": product.rpartition("/")[2],
+        "activity": f"/activity/{run}",
+        "size": chain.log_checkpoint()["size"],
+        "document": chain.activity(run)["documents"][0]["sha256"],
+    }
     return [path.format(**given) for path in PATHS]
 
 

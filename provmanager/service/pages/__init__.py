@@ -5,11 +5,12 @@ end of the path (or ``Accept: application/json``) gives it as it is. No page cha
 """
 
 from .finding import router as finding
+from .logs import router as logs
 from .others import router as others
 from .records import router as records
 from .signing_in import api as sign_in_links
 from .signing_in import router as signing_in
 
-ROUTERS = (sign_in_links, signing_in, finding, records, others)
+ROUTERS = (sign_in_links, signing_in, finding, records, others, logs)
 
 __all__ = ["ROUTERS"]

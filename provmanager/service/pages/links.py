@@ -51,6 +51,16 @@ def related(record_id: str, relation: str) -> str:
     return f"/list/{quote(relation, safe='')}/{quote(record_id, safe='')}"
 
 
+def leaf(document_sha256: str) -> str:
+    """Return the address of the leaf of a document in the log."""
+    return f"/log/document/{quote(document_sha256, safe='')}"
+
+
+def checkpoint(size: int) -> str:
+    """Return the address of a checkpoint of the log."""
+    return f"/log/{size}"
+
+
 def same(path: str, query: str, **changes: Any) -> str:  # Any: text, numbers
     """Return this page's address with other parameters; None leaves one out."""
     held = [(name, value) for name, value in parse_qsl(query) if name not in changes]
