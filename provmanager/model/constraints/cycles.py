@@ -1,6 +1,6 @@
 """Events that strictly precede themselves, and the chain that shows it."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from itertools import chain
 
@@ -8,8 +8,8 @@ from ..graphs import strong_components
 from .ordering import Edge, EventOrder
 from .report import Step, Violation
 
-_MOST_TRIED = 100
-"""Strict edges of one component that are followed to find a short cycle."""
+_MOST_STEPS = 100_000
+"""So many events are gone through, about, to find a short cycle in one component."""
 
 Path = list[tuple[int, Edge]]
 
@@ -19,14 +19,15 @@ def ordering_violations(order: EventOrder) -> Iterator[Violation]:
     if not any(edge.is_strict for edges in order.edges for edge in edges):
         return
     home = component_of(order)
+    sizes = Counter(home)
     strict: dict[int, Path] = defaultdict(list)
     for node, edges in enumerate(order.edges):
         for edge in edges:
             if edge.is_strict and home[node] == home[edge.target]:
                 strict[home[node]].append((node, edge))
-    for found in strict.values():
+    for number, found in strict.items():
         cycles = []
-        for node, edge in found[:_MOST_TRIED]:
+        for node, edge in found[: 1 + _MOST_STEPS // sizes[number]]:
             back = path(order, edge.target, node, home)
             assert back is not None, "both are in one component"
             cycles.append([(node, edge), *back])

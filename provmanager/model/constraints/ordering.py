@@ -29,6 +29,8 @@ _KINDS = {
     "wasStartedBy": START,
     "wasEndedBy": END,
 }
+_MOST_SOURCES = 8
+"""Statements that are named of one event, where more tell of it."""
 _RINGS = {GENERATION: 39, INVALIDATION: 40, START: 31, END: 32}
 
 
@@ -50,7 +52,7 @@ class Event:
     id, entity, activity : int or None
         Terms; of a start or end `entity` is the trigger.
     sources : tuple of int
-        The statements that tell of it, or from which it is inferred.
+        The statements that tell of it (the first of many), or from which it is inferred.
     is_event : bool
         False where it only takes the place of a generation or invalidation that is not there.
     """
@@ -132,7 +134,7 @@ class EventOrder:
             event = self.events[node]
             at = self._normal.terms.value(row.args[-1])
             event.at = at if isinstance(at, datetime) else event.at
-            if row.sources[0] not in event.sources:
+            if len(event.sources) < _MOST_SOURCES and row.sources[0] not in event.sources:
                 event.sources += row.sources
 
     def _event(self, kind: str, row: Row) -> Event:
