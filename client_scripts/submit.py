@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from provmanager.errors import JSONDict, UsageError
+from provmanager.errors import UsageError
 
 from ._cli import (
     Output,
@@ -18,6 +18,7 @@ from ._cli import (
     output_options,
     server_options,
 )
+from ._dirac_jobs import DescribedJob, read_source
 from ._once import resumed
 from ._productions import names_production, refuse_options, submit_production
 from ._runs import (
@@ -30,7 +31,6 @@ from ._runs import (
 
 if TYPE_CHECKING:
     from jobs.engines import Engine, RunRequest, RunStatus
-    from jobs.workflows import Workflow
 
 _EPILOG = """\b
 Exit codes: 0 all steps completed, 1 failed, 2 no workflow that can be run or wrong inputs,
@@ -102,7 +102,7 @@ def main(
     server: ServerOptions,
     output: Output,
 ) -> None:
-    """Run PIPELINE, the name of one, a CWL file or a production, and record every step.
+    """Run PIPELINE: the name of one, a CWL file, a production or a job description of DIRAC.
 
     \b
     Examples:
@@ -111,6 +111,7 @@ def main(
       prod-submit --resume 3f2a
       prod-submit workflow.cwl --config inputs.yml --dry-run
       prod-submit production.yml
+      prod-submit job.jdl --map LFN:/ctao/=/data/ctao/ --engine diracx
 
     The run goes on if this command is killed: look after it with prod-status. Ctrl-C ends it. The
     paths of its products go to standard output.
@@ -120,6 +121,8 @@ def main(
 
     A production takes from the record what its steps ask for, each input once, however often and
     by how many it is submitted. Ctrl-C leaves its runs alone; submitted again, it goes on.
+
+    A job description is the XML or JDL of DIRAC's and CTADIRAC's job classes.
     """
     if names_production(pipeline):
         refuse_options(config=config, set=settings, resume=resume, again=is_again, run_dir=run_dir)
@@ -128,13 +131,19 @@ def main(
             follow=is_followed, moved=moved, command=_command(), server=server, output=output,
         )  # fmt: skip
         click.get_current_context().exit(code)
-    if moved:
-        raise UsageError("--map is for a production: name the files of a run where they lie")
     from jobs.engines import make_engine
 
     runner = make_engine(engine or "local")
-    request = _request(runner, pipeline, config, settings, resume, dry_run, output)
-    if request is None:
+    described = read_source(pipeline) if pipeline else None
+    if moved and described is None:
+        raise UsageError(
+            "--map is for productions and jobs of DIRAC: name the files of a run where they lie"
+        )
+    request = _request(runner, pipeline, config, settings, resume, described)
+    if described is not None:
+        request = described.complete(request, moved, server, engine=runner.name)
+    if dry_run:
+        _show(request, output)
         return
     if resume is None and not is_again:
         resume = resumed(request, runner, server, output)
@@ -165,12 +174,11 @@ def _request(
     config: Path | None,
     settings: tuple[str, ...],
     resume: str | None,
-    dry_run: bool,
-    output: Output,
-) -> "RunRequest | None":
-    """Check what is asked for, and return it; None after a dry run."""
+    described: DescribedJob | None,
+) -> "RunRequest":
+    """Check what is asked for, and return it."""
     former = runner.request(resume) if resume else None
-    source = pipeline or (former.workflow if former else None)
+    source = described.document if described else pipeline or (former.workflow if former else None)
     if source is None:
         raise UsageError("name a pipeline or a CWL file (see prod-submit --help)")
     from jobs.engines import RunRequest
@@ -184,10 +192,9 @@ def _request(
         ) from error
     workflow = load_workflow(source)
     before = former.inputs if former and config is None else None
+    if described is not None:
+        before = described.inputs
     inputs = make_inputs(workflow, config, settings, before=before)
-    if dry_run:
-        _show(workflow, inputs, output)
-        return None
     return RunRequest(
         workflow=workflow.location,
         name=workflow.name if pipeline or former is None else former.name,
@@ -203,7 +210,10 @@ def _command() -> tuple[str, ...]:
     return ("prod-submit", *sys.argv[2 if is_group else 1 :])
 
 
-def _show(workflow: "Workflow", inputs: JSONDict, output: Output) -> None:
+def _show(request: "RunRequest", output: Output) -> None:
+    from jobs.workflows import load_workflow
+
+    workflow, inputs = load_workflow(request.workflow), request.inputs
     ports = {"inputs": workflow.inputs, "outputs": workflow.outputs}
     if output.as_json:
         output.json(

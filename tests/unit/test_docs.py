@@ -17,7 +17,7 @@ NAMES = [str(page.relative_to(ROOT)) for page in PAGES]
 _LINK = re.compile(r"\]\((?!https?://|mailto:)([^)#\s]*)(?:#([^)\s]*))?\)")
 _BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _HEADING = re.compile(r"^#{1,6} (.+)$", re.MULTILINE)
-_COMMAND = re.compile(r"\bprod-[a-z]+(?:-[a-z]+)*\b")
+_COMMAND = re.compile(r"(?<![\w-])prod-[a-z]+(?:-[a-z]+)*\b")
 _VARIABLE = re.compile(r"\bPROV_[A-Z][A-Z0-9_]*\b")
 
 

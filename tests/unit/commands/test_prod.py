@@ -33,6 +33,7 @@ def test_every_program_is_also_a_subcommand():
     )
     assert scripts.pop("prod") == "client_scripts.prod:main"
     assert scripts.pop("eclgrm") == "analysis.tools.eclgrm:main"
+    assert scripts.pop("prov-dirac-steps") == "jobs.ctadirac.node:main"  # for jobs
     assert scripts == {
         f"prod-{name}": f"client_scripts.{module}:main"
         for name, (module, _) in prod.COMMANDS.items()

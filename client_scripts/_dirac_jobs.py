@@ -1,0 +1,113 @@
+"""Job descriptions of DIRAC for prod-submit: made CWL documents, and their LFNs found."""
+
+import json
+import os
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from provmanager.errors import JSONDict, NotFoundError, ProvError
+
+from ._cli import ServerOptions, connect
+
+if TYPE_CHECKING:
+    from jobs.ctadirac import DiracJob
+    from jobs.engines import RunRequest
+
+
+@dataclass(frozen=True)
+class DescribedJob:
+    """A job description as prod-submit takes it.
+
+    Attributes
+    ----------
+    document : str
+        Path of the CWL document made of it.
+    inputs : dict
+        Its inputs object.
+    """
+
+    job: "DiracJob"
+    document: str
+    inputs: JSONDict
+
+    def complete(
+        self,
+        request: "RunRequest",
+        moved: Sequence[tuple[str, str]],
+        server: ServerOptions,
+        *,
+        engine: str,
+    ) -> "RunRequest":
+        """Return the request with what the job asks of the grid, and its LFNs told apart.
+
+        An LFN that has a copy here is read there: where ``--map`` says, else where the record knows
+        its bytes to lie. The others are left to the storage of the grid.
+
+        Raises
+        ------
+        NotFoundError
+            One has no copy here, and the engine is not that of the grid.
+        """
+        from jobs.ctadirac import INPUT_DATA, LFNS, asked_of_grid
+
+        by_name = {lfn.rpartition("/")[2]: lfn for lfn in self.job.input_data}
+        places, lfns = [], []
+        for place in request.inputs.get(INPUT_DATA) or []:
+            location = str(place["location"])
+            is_lfn = location.startswith("LFN:")
+            lfns.append(location if is_lfn else by_name.get(location.rpartition("/")[2], ""))
+            copy = _copy_of(location, moved, server) if is_lfn else None
+            places.append({**place, "location": copy.absolute().as_uri()} if copy else place)
+        missing = [place["location"] for place in places if place["location"].startswith("LFN:")]
+        if missing and engine != "diracx":
+            raise NotFoundError(
+                f"{len(missing)} input files are not here, as far as the record knows: "
+                f"{', '.join(missing[:3])}: say where LFNs lie with --map LFN:/vo/=/folder/, or "
+                "name the files with --set input_data=FILE, once for each"
+            )
+        inputs = {**request.inputs, INPUT_DATA: places, LFNS: lfns}
+        return replace(request, inputs=inputs, job=asked_of_grid(self.job))
+
+
+def read_source(source: str) -> DescribedJob | None:
+    """Return the job that a file describes; None if it is no description by its name.
+
+    The document lies in the state directory under its digest, as runs are read again later.
+    """
+    if not source.lower().endswith((".xml", ".jdl")):  # before anything heavy is imported
+        return None
+    from jobs.ctadirac import make_document, make_inputs, read_job
+    from provmanager.config import state_dir
+    from provmanager.ids import digest_of
+
+    job = read_job(Path(source))
+    inputs = make_inputs(job)
+    document = make_document(job)
+    folder = state_dir() / "documents" / digest_of(document)[:16]
+    folder.mkdir(parents=True, exist_ok=True)
+    name = "".join(c if c.isalnum() or c in "-_." else "_" for c in job.name) or "job"
+    path = folder / f"{name}.cwl"
+    partial = folder / f".{name}.{os.getpid()}"
+    partial.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
+    partial.replace(path)
+    return DescribedJob(job, str(path), inputs)
+
+
+def _copy_of(lfn: str, moved: Sequence[tuple[str, str]], server: ServerOptions) -> Path | None:
+    from provmanager.client.verification import local_path, recorded_sha256
+    from provmanager.ids import file_sha256
+
+    there = local_path(lfn, moved)
+    if there is not None:
+        return there if there.is_file() else None
+    with suppress(ProvError), connect(server) as client:
+        entity = client.entity(client.resolve(lfn)["id"])
+        recorded = recorded_sha256(entity)
+        for location in entity["locations"]:
+            path = local_path(location, moved)
+            if path and path.is_file() and recorded in (None, file_sha256(path)):
+                return path
+    return None

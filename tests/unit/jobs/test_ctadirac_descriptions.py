@@ -1,0 +1,118 @@
+"""Job descriptions that CTADIRAC's own classes made are read as DIRAC reads them."""
+
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+
+from jobs.ctadirac import asked_of_grid, make_inputs, read_job
+from provmanager.errors import NotFoundError, UsageError
+
+MADE = Path(__file__).parents[2] / "data" / "ctadirac"
+
+XML = """<Workflow><name>w</name>
+<StepDefinition><type>S</type>
+<Parameter name="executable"><value><![CDATA[]]></value></Parameter>
+<ModuleInstance><type>{module}</type></ModuleInstance></StepDefinition>
+<StepInstance><name>one</name><type>{kind}</type>
+<Parameter name="executable"><value>{executable}</value></Parameter></StepInstance></Workflow>"""
+
+
+@pytest.mark.parametrize("name", ["process", "merge"])
+def test_xml_and_jdl_of_a_job_say_the_same(name):
+    xml, jdl = (read_job(MADE / name / file) for file in ("jobDescription.xml", "job.jdl"))
+    assert xml.path == jdl.path
+    assert (xml.name, xml.steps, xml.input_data) == (jdl.name, jdl.steps, jdl.input_data)
+    assert asked_of_grid(xml) == asked_of_grid(jdl)
+
+
+def test_steps_inputs_and_demands_are_those_of_ctadirac():
+    job = read_job(MADE / "process" / "job.jdl")
+    assert [step.name for step in job.steps] == [
+        "Step_SetupSoftware", "Step_ctapipe_process", "Step_DataManagement", "Step_LogManagement",
+    ]  # fmt: skip
+    assert job.steps[1].program == "dirac_ctapipe-process_wrapper"
+    assert job.steps[1].words()[:4] == ["--out_ext", "DL2.h5", "-c", "v3/dl0_to_dl2.yml"]
+    assert job.steps[1].log_file == "ctapipe_process_Log.txt"
+    assert len(job.steps[2].words()) == 9  # as cta-prod-managedata counts them
+    assert [lfn.rpartition("_run")[2][0] for lfn in job.input_data] == ["1", "2"]
+    assert asked_of_grid(job) == {"job_type": "DL0_Reprocessing", "priority": 1}
+    inputs = make_inputs(job)
+    assert inputs["description"]["location"].endswith("process/jobDescription.xml")
+    layout = {k: v for k, v in inputs.items() if isinstance(v, str)}
+    assert layout == {
+        "MCCampaign": "PROD5", "site": "Paranal", "particle": "gamma", "configuration_id": "8",
+        "data_level": "2", "program": "ctapipe-process", "base_path": "/ctao/MC",
+        "production": "0000",
+    }  # fmt: skip
+
+
+def test_what_a_jdl_says_goes_before_its_xml(tmp_path):
+    shutil.copy(MADE / "merge" / "jobDescription.xml", tmp_path)
+    (tmp_path / "tools.tgz").write_bytes(b"")
+    jdl = tmp_path / "job.jdl"
+    jdl.write_text(
+        '[ Executable = "dirac-jobexec"; Arguments = "jobDescription.xml -o x=y";\n'
+        '  JobName = "mine; or not"; # a word\n'
+        '  InputData = {"LFN:/vo/a.h5"}; Site = {"A.x.de", "B.y.es"}; BannedSites = C.z.fr;\n'
+        '  InputSandbox = {"jobDescription.xml", "tools.tgz"}; CPUTime = 3600; ]'
+    )
+    job = read_job(jdl)
+    assert (job.name, job.input_data) == ("mine; or not", ("LFN:/vo/a.h5",))
+    assert asked_of_grid(job) == {
+        "job_type": "Merging", "sites": ["A.x.de", "B.y.es"], "banned_sites": ["C.z.fr"],
+        "cpu_time_s": 3600, "priority": 1,
+    }  # fmt: skip
+    assert [p["location"].rpartition("/")[2] for p in make_inputs(job)["input_sandbox"]] == [
+        "tools.tgz"
+    ]
+
+
+def test_a_job_of_any_program_is_one_step(tmp_path):
+    jdl = tmp_path / "hello.jdl"
+    jdl.write_text('Executable = "/bin/echo"; Arguments = "hello \'two words\'";')
+    (step,) = read_job(jdl).steps
+    assert (step.executable, step.words()) == ("/bin/echo", ["hello", "two words"])
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "said"),
+    [
+        ("a.xml", "<Workflow>", "a.xml:1: no XML"),
+        ("a.xml", "<Other/>", "expected a <Workflow>"),
+        ("a.xml", "<Workflow><name>w</name></Workflow>", "no step"),
+        ("a.xml", '<!DOCTYPE x [<!ENTITY e "x">]><Workflow>&e;</Workflow>', "DOCTYPE"),
+        ("a.xml", XML.format(module="FailoverRequest", kind="S", executable="x"),
+         "step one runs the module FailoverRequest"),
+        ("a.xml", XML.format(module="Script", kind="T", executable="x"), "of type 'T'"),
+        ("a.xml", XML.format(module="Script", kind="S", executable=""), "no executable"),
+        ("a.jdl", 'JobName = "x";', "needs an Executable"),
+        ("a.jdl", 'Executable = "dirac-jobexec;', "a.jdl:1: a quotation that does not end"),
+        ("a.jdl", '\nExecutable "x";', "a.jdl:2: expected = after Executable"),
+        ("a.jdl", 'Executable = "dirac-jobexec";', "without the XML"),
+        ("a.jdl", 'Executable = "x"; InputData = {"relative.h5"};', "is no LFN"),
+    ],
+)  # fmt: skip
+def test_what_is_no_description_is_refused_with_its_place(tmp_path, name, text, said):
+    path = tmp_path / name
+    path.write_text(text)
+    with pytest.raises(UsageError, match=re.escape(said)):
+        read_job(path)
+
+
+def test_missing_files_are_named(tmp_path):
+    with pytest.raises(NotFoundError, match=r"no\.xml"):
+        read_job(tmp_path / "no.xml")
+    jdl = tmp_path / "a.jdl"
+    jdl.write_text('Executable = "dirac-jobexec"; Arguments = "x.xml";')
+    with pytest.raises(NotFoundError, match=r"x\.xml"):
+        read_job(jdl)
+    jdl.write_text('Executable = "x"; InputSandbox = {"there.txt"}; CPUTime = soon;')
+    with pytest.raises(NotFoundError, match=r"there\.txt"):
+        make_inputs(read_job(jdl))
+    with pytest.raises(UsageError, match="CPUTime is 'soon'"):
+        asked_of_grid(read_job(jdl))
+    jdl.write_text('Executable = "x"; InputSandbox = {"SB:SandboxSE|/S3/a"};')
+    with pytest.raises(UsageError, match="not of this machine"):
+        make_inputs(read_job(jdl))
