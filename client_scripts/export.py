@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
-from provmanager.errors import UsageError
+from provmanager.errors import PartlyDoneError, UsageError
 from provmanager.model import ExportFormat
 
-from ._cli import ProdCommand, ServerOptions, connect, server_options
+from ._cli import ProdCommand, ServerOptions, connect, moved_option, server_options
 from .trace import find_product, told, write
 
 if TYPE_CHECKING:
@@ -23,8 +23,8 @@ Formats:
 {_LIST}
 
 \b
-Exit codes: 0 written, 1 failed, 2 wrong use, 3 not found or ambiguous, 4 not allowed,
-75 the server is away, 130 interrupted.
+Exit codes: 0 written, 1 failed, 2 wrong use, 3 not found or ambiguous, 4 not allowed, 6 without
+some of its files, 75 the server is away, 130 interrupted.
 
 \b
 Environment: PROV_SERVER_URL, PROV_TOKEN or PROV_TOKEN_FILE, NO_COLOR.
@@ -51,6 +51,13 @@ Environment: PROV_SERVER_URL, PROV_TOKEN or PROV_TOKEN_FILE, NO_COLOR.
     "--limit", type=click.IntRange(min=1), metavar="N", help="Export the N nearest activities only."
 )
 @click.option(
+    "--files",
+    "with_files",
+    is_flag=True,
+    help="Put the files into a ro-crate: those that lie here with the recorded bytes.",
+)
+@moved_option
+@click.option(
     "--no-digest", is_flag=True, help="Do not read a local file to find it by its content."
 )
 @click.option("-q", "--quiet", is_flag=True, help="Write nothing but data and errors.")
@@ -61,10 +68,12 @@ def main(
     form: str,
     target: str,
     direction: Direction,
+    with_files: bool,
+    moved: list[tuple[str, str]],
     no_digest: bool,
     quiet: bool,
     server: ServerOptions,
-    **extent: int | None,
+    **extent: Any,  # Any: options of `ProvClient.export`
 ) -> None:
     """Write the lineage of PRODUCT, or of an ACTIVITY, in a format that other tools read.
 
@@ -72,15 +81,42 @@ def main(
     Examples:
       prod-export dl2.h5 --format prov-json -o dl2.prov.json
       prod-export lfn:/vo/prod/run1.dl1.h5 --down --format svg -o impact.svg
+      prod-export dl2.h5 --format ro-crate --files -o dl2.crate.zip
 
     PRODUCT is whatever prod-trace takes: a file that lies here, a URL, an LFN, a digest, a product
     id, a UUID (also an activity's), or a base name that only one product has.
+
+    A ro-crate is a zip file, or a folder where FILE ends in "/". With --files what is not here, or
+    has other bytes than were recorded, is left out and named, and the exit code is 6.
     """
+    if with_files and (form != ExportFormat.RO_CRATE or target == "-"):
+        raise UsageError("--files goes with --format ro-crate and -o: only a crate holds files")
     with connect(server) as client:
         found, _ = find_product(client, product, read_files=not no_digest)
         if not quiet:
             click.echo(told(found), err=True)
-        save_export(client, found["id"], ExportFormat(form), target, direction=direction, **extent)
+        extent["direction"] = direction
+        if form != ExportFormat.RO_CRATE or target == "-":
+            save_export(client, found["id"], ExportFormat(form), target, **extent)
+            return
+        archive = client.export(found["id"], export_format=form, **extent)
+    _save_crate(archive, target, with_files, moved)
+
+
+def _save_crate(
+    archive: bytes, target: str, with_files: bool, moved: list[tuple[str, str]]
+) -> None:
+    from ._crate import save_crate
+
+    n_in, n_out = save_crate(
+        archive,
+        target,
+        with_content=with_files,
+        moved=moved,
+        tell=lambda line: click.echo(line, err=True),
+    )
+    if n_out:
+        raise PartlyDoneError(f"{target} has {n_in} files; {n_out} could not be had (see above)")
 
 
 def save_export(

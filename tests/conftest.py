@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
+    from data.crate_tools import CrateTools
+
     from jobs.testbed import RunningTestbed
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -47,6 +49,14 @@ def dirac_venv() -> Path:
     folder = Path(sys.prefix) / "testbed"
     make_environment(folder, progress=lambda line: None)
     return folder
+
+
+@pytest.fixture(scope="session")
+def crate_tools() -> "CrateTools":
+    """roc-validator and runcrate, in an environment that is made once."""
+    from data.crate_tools import make_crate_tools
+
+    return make_crate_tools()
 
 
 @pytest.fixture(scope="session")

@@ -1,5 +1,7 @@
 """Lineages for others: W3C PROV documents, and a picture."""
 
+import io
+import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -11,13 +13,20 @@ from provmanager.errors import JSONDict, UsageError
 from provmanager.formats.openlineage_export import write_events
 from provmanager.formats.prov_document import document_to_prov, write
 from provmanager.formats.prov_export import lineage_to_prov
+from provmanager.formats.ro_crate_export import METADATA_FILE, crate_text, lineage_to_crate
 from provmanager.formats.svg import render_svg
 from provmanager.formats.votable import lineage_to_votable
 from provmanager.model import ExportFormat
 from provmanager.store import documents as document_store
 
 from .describe import checked_sha256, no_document
-from .export_content import with_agents, with_configuration, with_descriptions, with_details
+from .export_content import (
+    with_agents,
+    with_configuration,
+    with_descriptions,
+    with_details,
+    with_runs,
+)
 from .summary import records_of, summary
 from .trace import Direction, lineage
 
@@ -79,6 +88,16 @@ def _votable(session: Session, asked: Asked) -> bytes:
     return serialise(with_descriptions(session, found), ExportFormat.VOTABLE)
 
 
+def _ro_crate(session: Session, asked: Asked) -> bytes:
+    found = with_runs(session, with_configuration(session, lineage_of(session, asked)))
+    crate = lineage_to_crate(found, published=datetime.now(UTC).date().isoformat())
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
+        # Without a time of its own, so that the same crate is the same bytes.
+        archive.writestr(zipfile.ZipInfo(METADATA_FILE), crate_text(crate))
+    return stream.getvalue()
+
+
 WRITERS: dict[ExportFormat, Writer] = {
     ExportFormat.PROV_JSON: _prov(ExportFormat.PROV_JSON),
     ExportFormat.PROV_N: _prov(ExportFormat.PROV_N),
@@ -86,6 +105,7 @@ WRITERS: dict[ExportFormat, Writer] = {
     ExportFormat.TURTLE: _prov(ExportFormat.TURTLE),
     ExportFormat.JSON_LD: _prov(ExportFormat.JSON_LD),
     ExportFormat.VOTABLE: _votable,
+    ExportFormat.RO_CRATE: _ro_crate,
     ExportFormat.OPENLINEAGE: _openlineage,
     ExportFormat.SVG: _svg,
 }

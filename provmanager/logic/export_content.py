@@ -1,5 +1,6 @@
 """What documents for others hold of a lineage: agents, comments, settings and descriptions too."""
 
+import shlex
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from typing import Any
@@ -132,3 +133,17 @@ def _entity_descriptions(session: Session, descriptions: Iterable[JSONDict]) -> 
         for d in description_store.entity_descriptions(session)
         if d.name in names
     ]
+
+
+def with_runs(session: Session, found: JSONDict) -> JSONDict:
+    """Return a lineage with command lines, and the documents of its runs of workflows."""
+    activities = [a["id"] for a in found["activities"]]
+    return found | {
+        "commands": {
+            id_: shlex.join(words) for id_, words in store.commands(session, activities).items()
+        },
+        "workflows": [
+            {**row, "activity": str(row["activity"]), "id": str(row["id"])}
+            for row in store.workflows(session, activities)
+        ],
+    }

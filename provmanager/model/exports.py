@@ -21,6 +21,7 @@ class ExportFormat(StrEnum):
     PROV_XML = "prov-xml", "PROV-XML", "application/xml", "xml"
     TURTLE = "turtle", "PROV-O Turtle", "text/turtle", "ttl"
     JSON_LD = "json-ld", "PROV-JSONLD", "application/ld+json", "jsonld"
+    RO_CRATE = "ro-crate", "Workflow Run RO-Crate", "application/zip", "zip"
     OPENLINEAGE = "openlineage", "OpenLineage", "application/x-ndjson", "ndjson"
     VOTABLE = "votable", "IVOA VOTable", "application/x-votable+xml", "vot"
     SVG = "svg", "SVG", "image/svg+xml", "svg"

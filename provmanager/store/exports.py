@@ -152,3 +152,34 @@ def steps(session: Session, activity_uuids: Sequence[str]) -> list[RowMapping]:
         {"u": list(activity_uuids)},
     )
     return list(rows.mappings())
+
+
+def commands(session: Session, activity_uuids: Sequence[str]) -> dict[str, list[str]]:
+    """Return the command lines of those activities that have one, by UUID."""
+    rows = session.execute(
+        text(
+            "SELECT activity_uuid AS id, arguments FROM prov.activity "
+            "WHERE activity_uuid = ANY(CAST(:u AS uuid[])) AND arguments IS NOT NULL"
+        ),
+        {"u": list(activity_uuids)},
+    )
+    return {str(row.id): row.arguments for row in rows}
+
+
+def workflows(session: Session, activity_uuids: Sequence[str]) -> list[RowMapping]:
+    """Return the documents that runs of workflows among these activities ran."""
+    rows = session.execute(
+        text(
+            "SELECT DISTINCT ON (a.activity_uuid) a.activity_uuid AS activity, "
+            "a.details->>'engine' AS engine, e.entity_uuid AS id, "
+            "coalesce(e.name, e.base_name) AS name, d.uri || e.base_name AS location, "
+            "'sha256:' || encode(e.sha256, 'hex') AS digest, e.size_bytes, e.content_type "
+            "FROM prov.activity a JOIN prov.used u USING (activity_id) "
+            "JOIN prov.role r USING (role_id) JOIN prov.entity e USING (entity_id) "
+            "LEFT JOIN prov.directory d USING (directory_id) "
+            "WHERE a.activity_uuid = ANY(CAST(:u AS uuid[])) AND a.type = 'Workflow' "
+            "AND r.name = 'workflow' ORDER BY 1, 3"
+        ),
+        {"u": list(activity_uuids)},
+    )
+    return list(rows.mappings())
