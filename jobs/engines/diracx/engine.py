@@ -19,6 +19,7 @@ from provmanager.errors import JSONDict, NotFoundError, ProvError, UsageError
 from ..interface import Results, RunRequest, RunStatus, StepState, StepStatus
 from ..local import LocalEngine
 from ..local.directory import RunDirectory, run_info, write_json
+from . import install
 from .closing import TIMEOUT_S
 from .expected import with_digests
 from .former import find_former, pack_formers
@@ -26,12 +27,14 @@ from .grid import Grid, JobState, gone
 from .harvest import bring_home
 from .jdl import GridOptions, JobRequest, make_jdl
 from .names import RESULT, job_activity_of, job_name
-from .package import SCRIPT, lfns_in, make_package
+from .package import SCRIPT, NodeSoftware, lfns_in, make_package
+from .software import Wheels, make_wheels
 
 OPTIONS_VARIABLE = "PROV_GRID_OPTIONS"
 """Names a JSON file with the fields of `GridOptions`."""
 
 _PACKAGE = "package"
+_SOFTWARE = "grid-software"
 _FRESH_S = 1.0  # how often DiracX is asked at most
 _TOLD = ("id", "name", "steps", "command", "max_parallel", "job_activity")
 _WORKING = frozenset({"Running", "Completing", "Stalled"})
@@ -48,6 +51,7 @@ class _Draft:
     info: JSONDict
     options: GridOptions = field(default_factory=GridOptions)
     package: list[Path] = field(default_factory=list)
+    wheels: Wheels | None = None
     input_data: tuple[str, ...] = ()
 
 
@@ -68,6 +72,8 @@ class DiracxEngine:
         self.folder = folder if folder is not None else state_dir() / "grid-runs"
         self._given = options
         self._grid = Grid()
+        self._made_wheels: dict[tuple[str, ...], Wheels] = {}
+        self._uploaded: dict[Wheels, str] = {}
         self._looked: dict[int, tuple[float, RunStatus]] = {}
         self._kept = LocalEngine(self.folder)  # directories of runs are kept alike
 
@@ -111,7 +117,11 @@ class DiracxEngine:
                 drafts.append(self._draft(request))
                 self._pack(drafts[-1], request)
             sandboxes = self._grid.upload([draft.package for draft in drafts])
-            jdls = [self._jdl(*pair) for pair in zip(drafts, sandboxes, strict=True)]
+            software = self._sandboxes_of_wheels(drafts)
+            jdls = [
+                self._jdl(draft, (sandbox, *more))
+                for draft, sandbox, more in zip(drafts, sandboxes, software, strict=True)
+            ]
         except ProvError:  # nothing of it is on the grid: nothing stays here either
             self._remove(drafts)
             raise
@@ -158,12 +168,18 @@ class DiracxEngine:
             "server": {**os.environ, **request.environ}.get("PROV_SERVER_URL") or None,
             "agent": os.environ.get("PROV_AGENT") or None,
         }
+        if draft.options.wheels:
+            draft.wheels = self._wheels(draft.options.wheels)
         draft.package = make_package(
             package,
             request.workflow,
             with_digests(request.inputs),
             job,
-            python=draft.options.python or sys.executable,
+            software=NodeSoftware(
+                python=draft.options.python or sys.executable,
+                wheels=draft.wheels.digest if draft.wheels else None,
+                area=draft.options.software_area,
+            ),
             storage=draft.options.storage,
         )
         storage = draft.options.storage
@@ -185,12 +201,27 @@ class DiracxEngine:
             raise UsageError(f"run {status.id} still runs: wait for its end, or cancel it")
         return found
 
-    def _jdl(self, draft: "_Draft", sandbox: str) -> str:
+    def _wheels(self, extras: tuple[str, ...]) -> Wheels:
+        """Return the wheels; an installation does not change while a process of it runs."""
+        if extras not in self._made_wheels:
+            self._made_wheels[extras] = make_wheels(state_dir() / _SOFTWARE, extras)
+        return self._made_wheels[extras]
+
+    def _sandboxes_of_wheels(self, drafts: "Sequence[_Draft]") -> list[tuple[str, ...]]:
+        """Return the sandbox of wheels for each job that needs them; uploaded once for all."""
+        for draft in drafts:
+            if draft.wheels is not None and draft.wheels not in self._uploaded:
+                script = Path(install.__file__)
+                (name,) = self._grid.upload([[draft.wheels.folder, script]])
+                self._uploaded[draft.wheels] = name
+        return [(self._uploaded[d.wheels],) if d.wheels is not None else () for d in drafts]
+
+    def _jdl(self, draft: "_Draft", sandboxes: tuple[str, ...]) -> str:
         return make_jdl(
             JobRequest(
                 name=job_name(draft.info["name"], draft.info["id"]),
                 executable=SCRIPT,
-                input_sandbox=(sandbox,),
+                input_sandbox=sandboxes,
                 input_data=draft.input_data,
                 output_sandbox=("std.out", "std.err", RESULT),
                 options=draft.options,

@@ -35,6 +35,11 @@ class GridOptions:
     python : str
         Python on the nodes that has ``provmanager[jobs]`` and cwltool, in a software area that all
         of them see; by default ours.
+    wheels : tuple of str
+        Extras of provmanager (``jobs``, ``analysis``, ``s3``) that go along as wheels, with all
+        that they need, as they are installed here; `python` then needs no provmanager.
+    software_area : str
+        Folder on the nodes where what is made of the wheels is kept for other jobs.
     storage : StorageOptions, optional
         Where inputs that are LFNs are read, and products stored.
     bring_products : bool
@@ -48,6 +53,8 @@ class GridOptions:
     priority: int | None = None
     job_group: str = "provmanager"
     python: str = ""
+    wheels: tuple[str, ...] = ()
+    software_area: str = ""
     storage: StorageOptions | None = None
     bring_products: bool = True
 
@@ -94,7 +101,7 @@ class GridOptions:
 
 
 _WANTED = {"cpu_time_s": int, "priority": int, "bring_products": bool}
-_LISTS = ("sites", "banned_sites")
+_LISTS = ("sites", "banned_sites", "wheels")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -6,11 +6,14 @@ import json
 import shlex
 import shutil
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from jobs.storage import ANY_OUTPUT, StorageOptions, is_lfn, normal_lfn
 from provmanager.errors import JSONDict, UsageError
+
+from .install import COMPLETE
 
 INPUTS = "inputs"
 JOB_FILE = "job.json"
@@ -23,8 +26,45 @@ if ! [ -x "$python" ]; then
     echo "there is no $python on $(hostname): the option python of the grid names one" >&2
     exit 127
 fi
-exec "$python" -m jobs.engines.diracx.node {job}
+{prepare}exec "$python" -m jobs.engines.diracx.node {job}
 """
+
+_PREPARE = """\
+area={area}
+environment=${{area:-$PWD}}/{digest}
+if ! [ -e "$environment/{complete}" ]; then
+    "$python" install.py wheels "$environment" || exit 127
+fi
+python=$environment/bin/python
+"""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class NodeSoftware:
+    """What runs on a node.
+
+    Attributes
+    ----------
+    python : str
+        Path of a Python there; with provmanager, unless `wheels` go along.
+    wheels : str, optional
+        Digest of the wheels in the job's other sandbox.
+    area : str
+        Folder there for environments of wheels, which jobs share; by default the job's own.
+    """
+
+    python: str
+    wheels: str | None = None
+    area: str = ""
+
+    def script(self) -> str:
+        """Return the shell script that the job starts with."""
+        prepare = ""
+        if self.wheels:
+            prepare = _PREPARE.format(
+                area=shlex.quote(self.area), digest=self.wheels, complete=COMPLETE
+            )
+        return _SCRIPT.format(python=shlex.quote(self.python), prepare=prepare, job=JOB_FILE)
 
 
 def make_package(
@@ -33,7 +73,7 @@ def make_package(
     inputs: JSONDict,
     job: JSONDict,
     *,
-    python: str,
+    software: NodeSoftware,
     storage: StorageOptions | None = None,
 ) -> list[Path]:
     """Write the input sandbox into `folder`, and return what is in it.
@@ -63,7 +103,7 @@ def make_package(
     }
     (folder / JOB_FILE).write_text(json.dumps(told, indent=1, ensure_ascii=False) + "\n")
     script = folder / SCRIPT
-    script.write_text(_SCRIPT.format(python=shlex.quote(python), job=JOB_FILE))
+    script.write_text(software.script())
     script.chmod(0o755)
     return sorted(folder.iterdir())
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from jobs.engines.diracx.package import make_package
+from jobs.engines.diracx.package import NodeSoftware, make_package
 from jobs.storage import StorageOptions
 from jobs.workflows import load_workflow, make_inputs
 
@@ -31,7 +31,7 @@ def start(folder, document, *settings, storage=None):
     }  # fmt: skip
     make_package(
         folder, workflow.location, make_inputs(workflow, None, settings), job,
-        python=sys.executable, storage=storage,
+        software=NodeSoftware(python=sys.executable), storage=storage,
     )  # fmt: skip
     environ = {k: v for k, v in os.environ.items() if not k.startswith(("PROV_", "DIRAC"))}
     with open(folder / "std.err", "wb") as errors:
@@ -117,7 +117,13 @@ def test_without_its_python_a_node_says_so(tmp_path):
     folder = tmp_path / "node"
     folder.mkdir()
     workflow = load_workflow(str(CWL / "shell.cwl"))
-    make_package(folder, workflow.location, {"script": "true"}, {"name": "x"}, python="/no/python")
+    make_package(
+        folder,
+        workflow.location,
+        {"script": "true"},
+        {"name": "x"},
+        software=NodeSoftware(python="/no/python"),
+    )
     done = subprocess.run(["/bin/sh", "run.sh"], cwd=folder, capture_output=True, text=True)
     assert done.returncode == 127
     assert "there is no /no/python" in done.stderr
