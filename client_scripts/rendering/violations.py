@@ -9,6 +9,8 @@ JSONDict = Mapping[str, Any]  # Any: free-form JSON
 
 MAX_VIOLATIONS = 20
 """Violations of one document that are shown unless all are asked for."""
+MAX_REMARKS = 3
+"""Contradicting times of one document that are shown unless all are asked for."""
 MAX_STATEMENTS = 4
 """Statements of one violation that are shown unless all are asked for."""
 _STYLES = {"valid": "good", "violates": "bad", "unread": "warn"}
@@ -34,6 +36,13 @@ def render_checked(item: JSONDict, look: Look) -> Iterator[str]:
         yield from (look.shown(line) for line in _violation(violation, look))
     if len(violations) > most:
         yield look.shown(f"  and {len(violations) - most} more (-v shows all)")
+    remarks: Sequence[JSONDict] = item["remarks"]
+    most = len(remarks) if look.verbose else MAX_REMARKS
+    for remark in remarks[:most]:
+        label = look.paint("note, no violation", "warn")
+        yield from (look.shown(line) for line in _told(label, remark, look))
+    if len(remarks) > most:
+        yield look.shown(f"  and {counted(len(remarks) - most, 'more note')} (-v shows all)")
 
 
 def rule_label(rule: JSONDict) -> str:
@@ -44,8 +53,11 @@ def rule_label(rule: JSONDict) -> str:
 
 
 def _violation(violation: JSONDict, look: Look) -> Iterator[str]:
+    return _told(look.paint(rule_label(violation["rule"]), "bad"), violation, look)
+
+
+def _told(label: str, violation: JSONDict, look: Look) -> Iterator[str]:
     where = f" in bundle {printable(violation['bundle'])}" if violation["bundle"] else ""
-    label = look.paint(rule_label(violation["rule"]), "bad")
     yield f"  {label}{where}: {printable(violation['message'])}"
     for step in violation["chain"]:
         word = "strictly precedes" if step["strict"] else "precedes"

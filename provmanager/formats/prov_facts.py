@@ -8,7 +8,15 @@ from typing import Any
 from prov.constants import PROV_N_MAP
 
 from provmanager.model import Document, EntityKind, Statement
-from provmanager.model.constraints import SIGNATURES, Fact, Value, Violation, check
+from provmanager.model.constraints import (
+    SIGNATURES,
+    Fact,
+    Findings,
+    Value,
+    Violation,
+    check,
+    examine,
+)
 
 from .prov_statements import BUNDLE, Scope, scopes_of
 from .prov_terms import PROV
@@ -31,6 +39,10 @@ class Instance:
     def violations(self) -> list[Violation]:
         """Return what it violates."""
         return check(self.facts, self.name)
+
+    def findings(self) -> Findings:
+        """Return what it violates, and where its times contradict the order of events."""
+        return examine(self.facts, self.name)
 
     def name(self, iri: str) -> str:
         """Return what `iri` is called in the document."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from provmanager.errors import JSONDict
 from provmanager.model import Document
-from provmanager.model.constraints import Rule, Violation
+from provmanager.model.constraints import Remark, Rule, Violation
 
 from .prov_facts import Instance, instances_of
 from .prov_places import places_of
@@ -21,12 +21,16 @@ class Checked:
         ``{"rule": {"number", "kind", "name", "text"}, "message", "bundle", "statements":
         [{"statement", "place"}], "chain": [{"earlier", "later", "strict", "rule",
         "statements"}]}``.
+    remarks : tuple of JSON objects
+        ``{"message", "bundle", "statements", "chain"}``: times that contradict the order of
+        events, which no constraint forbids.
     """
 
     format: str
     n_statements: int
     n_bundles: int
     violations: tuple[JSONDict, ...]
+    remarks: tuple[JSONDict, ...] = ()
 
     def to_wire(self) -> JSONDict:
         """Return it as JSON."""
@@ -36,11 +40,12 @@ class Checked:
             "statements": self.n_statements,
             "bundles": self.n_bundles,
             "violations": list(self.violations),
+            "remarks": list(self.remarks),
         }
 
 
 def check_document(document: Document, data: bytes | None = None) -> Checked:
-    """Return what `document` violates.
+    """Return what `document` violates, and where its times contradict the order of events.
 
     Parameters
     ----------
@@ -48,20 +53,23 @@ def check_document(document: Document, data: bytes | None = None) -> Checked:
         Those that it was read from, to tell the lines or pointers of its statements.
     """
     instances = instances_of(document)
-    found = [(instance, instance.violations()) for instance in instances]
+    found = [(instance, instance.findings()) for instance in instances]
     places: list[str | None] = []
-    if data is not None and document.statements and any(vs for _, vs in found):
+    if data is not None and document.statements and not all(f.is_empty for _, f in found):
         places = places_of(data, document.format, document.statements)
     told: list[JSONDict] = []
-    for instance, violations in found:
-        if violations:
+    remarks: list[JSONDict] = []
+    for instance, findings in found:
+        if not findings.is_empty:
             telling = _Telling(instance, places)
-            told += [telling.violation(violation) for violation in violations]
+            told += [telling.violation(violation) for violation in findings.violations]
+            remarks += [telling.remark(remark) for remark in findings.remarks]
     return Checked(
         format=document.format,
         n_statements=sum(len(instance.facts) for instance in instances),
         n_bundles=len(instances) - 1,
         violations=tuple(told),
+        remarks=tuple(remarks),
     )
 
 
@@ -75,11 +83,14 @@ class _Telling:
 
     def violation(self, violation: Violation) -> JSONDict:
         """Return a violation as JSON."""
+        return {"rule": _rule(violation.rule), **self.remark(violation)}
+
+    def remark(self, remark: Remark | Violation) -> JSONDict:
+        """Return a remark, or what a violation says beside its rule, as JSON."""
         return {
-            "rule": _rule(violation.rule),
-            "message": violation.message,
+            "message": remark.message,
             "bundle": self._instance.bundle,
-            "statements": self._statements(violation.sources),
+            "statements": self._statements(remark.sources),
             "chain": [
                 {
                     "earlier": step.earlier,
@@ -88,7 +99,7 @@ class _Telling:
                     "rule": _rule(step.rule),
                     "statements": self._statements(step.sources),
                 }
-                for step in violation.chain
+                for step in remark.chain
             ],
         }
 

@@ -3,7 +3,7 @@
 from typing import Any
 
 from provmanager.errors import JSONDict
-from provmanager.formats.prov_validation import check_document
+from provmanager.formats.prov_facts import instances_of
 from provmanager.model import Document
 
 MOST_STATEMENTS = 20_000
@@ -26,18 +26,18 @@ def check_validity(document: Document) -> JSONDict | None:
     """
     if not document.statements or len(document.statements) > MOST_STATEMENTS:
         return None
-    violations = check_document(document).violations
+    violations = [v for instance in instances_of(document) for v in instance.violations()]
     rules: dict[str, dict[str, Any]] = {}  # Any: JSON scalars
     for violation in violations:
-        rule = violation["rule"]
+        rule = violation.rule
         told = rules.setdefault(
-            rule["name"],
+            rule.name,
             {
-                "number": rule["number"],
-                "kind": rule["kind"],
-                "name": rule["name"],
+                "number": rule.number,
+                "kind": rule.kind,
+                "name": rule.name,
                 "count": 0,
-                "message": violation["message"],
+                "message": violation.message,
             },
         )
         told["count"] += 1

@@ -5,19 +5,22 @@ each is valid or not by itself, §7.2) and gives what it violates. Source: Const
 Data Model, W3C Recommendation 30 April 2013.
 """
 
-from .check import check
+from .check import check, examine
 from .facts import SIGNATURES, Fact, Parameter, Value
-from .report import Step, Violation
+from .report import Findings, Remark, Step, Violation
 from .rules import RULES, Rule
 
 __all__ = [
     "RULES",
     "SIGNATURES",
     "Fact",
+    "Findings",
     "Parameter",
+    "Remark",
     "Rule",
     "Step",
     "Value",
     "Violation",
     "check",
+    "examine",
 ]

@@ -74,16 +74,16 @@ def path(
 
 
 def _violation(order: EventOrder, cycle: Path) -> Violation:
-    steps = list(_steps(order, cycle))
+    steps = list(steps_of(order, cycle))
     sources = tuple(dict.fromkeys(s for step in steps for s in step.sources))
     message = f"the {steps[0].earlier} would strictly precede itself"
     return Violation(steps[0].rule, message, sources, tuple(steps))
 
 
-def _steps(order: EventOrder, cycle: Path) -> Iterator[Step]:
-    """Yield the links of a cycle, with what goes through a stand-in as one."""
-    earlier, sources = cycle[0][0], tuple[int, ...]()
-    for node, edge in cycle:
+def steps_of(order: EventOrder, links: Path) -> Iterator[Step]:
+    """Yield the steps of a path, with what goes through a stand-in as one."""
+    earlier, sources = links[0][0], tuple[int, ...]()
+    for node, edge in links:
         told = (order.events[node].sources, edge.sources, order.events[edge.target].sources)
         sources = tuple(dict.fromkeys((*sources, *chain.from_iterable(told))))
         if order.events[edge.target].is_event:

@@ -46,3 +46,31 @@ class Violation:
     message: str
     sources: tuple[int, ...]
     chain: tuple[Step, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Remark:
+    """Something that no rule forbids and that is hardly meant.
+
+    Attributes
+    ----------
+    chain : tuple of Step
+        Why the one event precedes the other.
+    """
+
+    message: str
+    sources: tuple[int, ...]
+    chain: tuple[Step, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """What is found wrong with an instance, and what is remarkable."""
+
+    violations: tuple[Violation, ...]
+    remarks: tuple[Remark, ...] = ()
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing to tell."""
+        return not self.violations and not self.remarks

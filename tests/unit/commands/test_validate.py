@@ -92,6 +92,18 @@ def test_what_cannot_be_read_is_told_apart_from_what_is_invalid(folder: Path):
     assert run(str(folder / "bad.provn"), str(folder / "cycle.provn")).exit_code == 5
 
 
+def test_an_end_before_its_start_is_noted_and_no_violation(folder: Path):
+    times = "2026-01-01T12:00:00, 2026-01-01T11:00:00"
+    text = VALID.replace("entity(ex:e)", f"activity(ex:a, {times})")
+    (folder / "clock.provn").write_text(text)
+    result = run(str(folder / "clock.provn"))
+    assert result.exit_code == 0
+    assert "note, no violation: the end of ex:a is dated 2026-01-01 11:00:00" in result.stdout
+    assert "by Constraint 30 (start-precedes-end)" in result.stdout
+    [remark] = json.loads(run("--json", str(folder / "clock.provn")).stdout)["remarks"]
+    assert remark["statements"][0]["place"] == "line 3"
+
+
 def test_standard_input_is_a_document():
     assert run("-", given=VALID).exit_code == 0
     assert run("-", given=CYCLE).exit_code == 5

@@ -276,6 +276,35 @@ def test_each_bundle_is_valid_or_not_by_itself():
     assert numbers(f"bundle ex:b1 {both} endBundle") == [55]
 
 
+# Statements, and what is dated before what precedes it; no constraint forbids any of them.
+CLOCKS = [
+    ("activity(ex:a, 2026-01-01T12:00:00, 2026-01-01T11:00:00)", ["end of ex:a"]),
+    ("activity(ex:a, 2026-01-01T12:00:00, 2026-01-01T12:00:00)", []),
+    ("""activity(ex:a, 2026-01-01T12:00:00Z, -) activity(ex:b, -, 2026-01-01T12:30:00+01:00)
+        wasGeneratedBy(ex:e, ex:a, -) used(ex:b, ex:e, -)""", ["end of ex:b"]),
+    ("""wasGeneratedBy(ex:e, ex:a, 2026-01-01T12:00:00) used(ex:b, ex:e, 2026-01-01T13:00:00)
+        wasInvalidatedBy(ex:e, ex:c, 2026-01-01T14:00:00)""", []),
+    ("""wasGeneratedBy(ex:e, ex:a, 2026-01-01T12:00:00) used(ex:b, ex:e, 2026-01-01T13:00:00)
+        wasInvalidatedBy(ex:e, ex:c, 2026-01-01T12:30:00)""", ["invalidation of ex:e"]),
+    # simultaneous events of two times
+    ("""wasGeneratedBy(ex:g; ex:e, ex:a, 2026-01-01T12:00:00)
+        wasGeneratedBy(ex:h; ex:e, ex:b, 2026-01-01T13:00:00)""", ["generation of ex:e (ex:g)"]),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("statements", "wrong"), CLOCKS)
+def test_times_against_the_order_of_events_are_remarked_and_valid(
+    statements: str, wrong: list[str]
+):
+    [instance] = instances(statements)
+    findings = instance.findings()
+    assert findings.violations == ()
+    assert [r.message.split(" is dated")[0] for r in findings.remarks] == [
+        f"the {event}" for event in wrong
+    ]
+    assert all(remark.chain and remark.sources for remark in findings.remarks)
+
+
 def test_every_rule_has_its_number_and_a_name_of_its_own():
     assert list(RULES) == list(range(1, 57))
     assert len({rule.name for rule in RULES.values()}) == 56
