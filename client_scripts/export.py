@@ -1,5 +1,6 @@
 """`prod-export`: a lineage as a document of a provenance format, for other tools and archives."""
 
+import os
 import sys
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -96,7 +97,8 @@ def main(
         if not quiet:
             click.echo(told(found), err=True)
         extent["direction"] = direction
-        if form != ExportFormat.RO_CRATE or target == "-":
+        to_folder = target.endswith("/") or os.path.isdir(target)
+        if form != ExportFormat.RO_CRATE or not (with_files or to_folder):
             save_export(client, found["id"], ExportFormat(form), target, **extent)
             return
         archive = client.export(found["id"], export_format=form, **extent)
