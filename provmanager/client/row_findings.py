@@ -33,6 +33,7 @@ _KEYS: Mapping[str, tuple[str, ...]] = {
     "entity_document": ("entity",),
     "contradiction": ("subject", "field"),
     "statement": ("document", "ordinal"),
+    "constraint_check": ("document",),
     "namespace": ("document", "prefix"),
     "package": ("environment", "name"),
     "link_rule": ("name",),

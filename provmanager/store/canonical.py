@@ -196,6 +196,13 @@ RELATIONS = {
         ("document", "ordinal"),
         _OF_DOCUMENT,
     ),
+    "constraint_check": Relation(
+        """
+        SELECT d.sha256 AS document, c.n_violations, c.rules
+        FROM prov.constraint_check c JOIN prov.document d USING (document_id)""",
+        ("document",),
+        _OF_DOCUMENT,
+    ),
     "namespace": Relation(
         """
         SELECT d.sha256 AS document, n.prefix, n.uri

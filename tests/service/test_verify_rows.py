@@ -162,6 +162,7 @@ CHANGES = [
         "it is gone",
     ),
     ("UPDATE prov.statement SET attributes = '{}' WHERE ordinal = 0", "statement ", "attributes"),
+    ("UPDATE prov.constraint_check SET n_violations = 2", "constraint_check ", "n_violations is 2"),
     ("DELETE FROM prov.was_derived_from", "was_derived_from ", "it is gone"),
     ("UPDATE prov.document SET reason = 'x' WHERE source_name = 'a.json'", "document ", "reason"),
     (
