@@ -13,7 +13,7 @@ from provmanager.errors import (
     from_wire,
 )
 
-from ._sources import Loaded
+from ._loaded import Loaded
 
 Item = Mapping[str, Any]  # Any: the JSON of one item
 

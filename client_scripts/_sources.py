@@ -5,10 +5,12 @@ import os
 import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from provmanager.errors import DocumentTooLargeError, NotFoundError, ProvError, UsageError
+
+from ._containers import documents_in, documents_in_folder
+from ._loaded import Loaded, Source
 
 STDIN = "-"
 
@@ -16,39 +18,6 @@ _PRODUCT_STARTS = (b"\x89HDF\r\n\x1a\n", b"SIMPLE  =", b"\x1f\x8b")
 _TEXT_START = re.compile(rb"""\{\s*["'}]|\[\s*[{\]]|<\?xml|<prov|document\b|//""")
 _TEXT_SUFFIXES = (".json", ".jsonl", ".ndjson", ".log", ".provn", ".xml", ".provx", ".prov")
 _HEAD_BYTES = 512
-
-
-@dataclass(frozen=True, slots=True)
-class Source:
-    """One document to be read.
-
-    Attributes
-    ----------
-    name : str
-        As the person named it, for messages.
-    path : Path or None
-        None for standard input.
-    is_sought : bool
-        True where it was found in a folder, and may turn out to be no provenance at all.
-    """
-
-    name: str
-    path: Path | None
-    is_sought: bool = False
-
-    @property
-    def file_name(self) -> str:
-        """The name that goes with the document."""
-        return self.path.name if self.path else ""
-
-
-@dataclass(frozen=True, slots=True)
-class Loaded:
-    """A source with its bytes, or with the error that kept it from being read."""
-
-    source: Source
-    data: bytes
-    error: ProvError | None = None
 
 
 def find_sources(arguments: Sequence[str]) -> Iterator[Source | Loaded]:
@@ -114,7 +83,7 @@ def _of_argument(argument: str) -> Iterator[Source | Loaded]:
     if path.is_dir():
         yield from _of_folder(path)
     elif path.exists():
-        yield Source(argument, path)
+        yield from documents_in(path) or (Source(argument, path),)
     elif glob.has_magic(argument):
         found = [Path(name) for name in sorted(glob.glob(argument, recursive=True))]
         found = [name for name in found if name.is_file()]
@@ -131,9 +100,14 @@ def _absent(argument: str, why: str) -> Loaded:
     return Loaded(source, b"", NotFoundError(f"{argument}: {why}", found=argument))
 
 
-def _of_folder(folder: Path) -> Iterator[Source]:
+def _of_folder(folder: Path) -> Iterator[Source | Loaded]:
     for parent, folders, names in os.walk(folder):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
+        held = documents_in_folder(Path(parent))
+        if held is not None:
+            folders.clear()
+            yield from held
+            continue
         for name in sorted(names):
             path = Path(parent, name)
             if not name.startswith(".") and _may_be_provenance(path):

@@ -12,7 +12,8 @@ from provmanager.errors import DocumentError, UsageError
 
 from ._cli import Output, ProdCommand, ServerOptions, connect, fail, output_options, server_options
 from ._delivery import BATCH_BYTES, BATCH_DOCUMENTS, Delivery, Item, Limits, Tally, read_here
-from ._sources import Loaded, find_sources, load
+from ._loaded import Loaded
+from ._sources import find_sources, load
 
 if TYPE_CHECKING:
     from provmanager.client import ProvClient, Spool
@@ -51,11 +52,14 @@ def main(
     Examples:
       prod-add-prov run.json
       prod-add-prov logs/ 'runs/**/*.provenance.log'
+      cwltool --provenance ro workflow.cwl job.json && prod-add-prov ro/
       some-tool | prod-add-prov -
 
     FILE is a file, a folder (all in it that may be provenance), a pattern in quotes, or - for
-    standard input. Of an HDF5 or FITS product only the provenance that it holds is sent. Each
-    document is recorded whole, or refused with the reason; the others are not held up by it.
+    standard input. Of an HDF5 or FITS product only the provenance that it holds is sent; of a
+    research object of cwltool --provenance (folder or zip) that of the run, its files checked; of
+    an archive of prod-server all documents. Each document is recorded whole, or refused with the
+    reason; the others are not held up by it.
     """
     if not files and not spool:
         raise UsageError("name a file, a folder, a pattern or - (see prod-add-prov --help)")

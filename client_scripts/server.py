@@ -3,6 +3,7 @@
 import os
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,6 +24,7 @@ Examples:
   prod-server --background && prod-add-prov run.json
   prod-server start --database-url postgresql://prov@db.example.org/prov
   prod-server dump record.dump && prod-server stop
+  prod-server archive record.tar.gz
 """
 
 _DATABASE = click.option(
@@ -221,15 +223,52 @@ def dump(file: Path, database_url: str | None, state_dir: str | None, output: Ou
 @_DATABASE
 @_STATE_DIR
 @output_options
-def restore(file: Path, database_url: str | None, state_dir: str | None, output: Output) -> None:
-    """Make the record from FILE, which `prod-server dump` wrote, in a database that has none.
+def archive(file: Path, database_url: str | None, state_dir: str | None, output: Output) -> None:
+    """Write every document and the log into FILE (.tar.gz), for any version and database.
 
-    To move from the embedded database to a server: dump, then restore with --database-url.
+    The server may go on running. Tokens are not in it. To restore it keep log.key of the state
+    directory, too: with it the log goes on.
+    """
+    from provmanager.service.moving import archive_record
+
+    settings = _settings(database_url=database_url, state_dir=_absolute(state_dir))
+    n_documents = archive_record(settings, file, progress=_progress(output))
+    output.note(f"wrote {n_documents} documents into {file}")
+    if output.as_json:
+        size_bytes = file.stat().st_size
+        output.json({"file": str(file), "documents": n_documents, "size_bytes": size_bytes})
+
+
+def _progress(output: Output) -> Callable[[int, int], None]:
+    """Count on a terminal, at most once a second."""
+    last = time.monotonic()
+    shows = sys.stderr.isatty() and not output.is_quiet
+
+    def show(done: int, of: int) -> None:
+        nonlocal last
+        now = time.monotonic()
+        if shows and (now - last > 1 or done == of):
+            click.echo(f"\r{done} of {of} documents", nl=done == of, err=True)
+            last = now
+
+    return show
+
+
+@main.command(cls=ProdCommand)
+@click.argument("file", type=click.Path(path_type=Path))
+@_DATABASE
+@_STATE_DIR
+@output_options
+def restore(file: Path, database_url: str | None, state_dir: str | None, output: Output) -> None:
+    """Make the record from FILE, of `dump` or `archive`, in a database that has none.
+
+    To move from the embedded database to a server: dump, then restore with --database-url. Of an
+    archive the record is made anew from its documents, after all of it was checked.
     """
     from provmanager.service.moving import restore_record
 
     settings = _settings(database_url=database_url, state_dir=_absolute(state_dir))
-    n_documents = restore_record(settings, file)
+    n_documents = restore_record(settings, file, progress=_progress(output))
     output.note(f"restored {n_documents} documents")
     if output.as_json:
         output.json({"documents": n_documents})

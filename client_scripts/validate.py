@@ -19,7 +19,8 @@ from provmanager.errors import (
 )
 
 from ._cli import Output, ProdCommand, ServerOptions, connect, fail, output_options, server_options
-from ._sources import STDIN, Loaded, find_sources, load
+from ._loaded import Loaded
+from ._sources import STDIN, find_sources, load
 
 if TYPE_CHECKING:
     from provmanager.client import ProvClient

@@ -6,6 +6,7 @@ the server in the background: recording does not wait for it.
 
 import logging
 import os
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
@@ -20,7 +21,7 @@ from cryptography.hazmat.primitives.serialization import (
 from sqlalchemy.orm import Session
 
 from provmanager.errors import DifferenceError, JSONDict, NotFoundError, UsageError
-from provmanager.formats.checkpoint import Checkpoint, parse, sign, verifier_key
+from provmanager.formats.checkpoint import Checkpoint, parse, sign, verifier_key, verify
 from provmanager.ids import canonical_json, sha256_hex
 from provmanager.model.merkle import TILE_LEVELS, Tree, leaf_hash
 from provmanager.store import log as store
@@ -174,6 +175,66 @@ def _keep_nodes(session: Session, size: int) -> None:
             hashes = [tree.subtree(level, i) for i in range(first, end)]
             store.insert_nodes(session, level, first, hashes)
         level += TILE_LEVELS
+
+
+def append_leaves(session: Session, hashes: Mapping[str, bytes]) -> None:
+    """Append documents that wait, as they stood in another log: leaf hashes by SHA-256.
+
+    Raises
+    ------
+    DifferenceError
+        A document's row does not give its leaf.
+    """
+
+    def hash_of(document: LoggedDocument) -> bytes:
+        held = hashes.get(document.sha256, b"")
+        former = leaf_hash(canonical_json(_vouched(document)))
+        if held not in (leaf_hash(entry_of(document)), former):
+            raise DifferenceError(
+                f"document {document.sha256} is not the one of its leaf {held.hex()}: what is said "
+                "of its name, format, size, time or sender was changed"
+            )
+        return held
+
+    store.lock(session)
+    store.append_documents(session, *store.last_leaf(session), hash_of)
+
+
+def take_over(session: Session, key: str, checkpoints: Iterable[JSONDict]) -> None:
+    """Take the signed checkpoints of another log, whose leaves were appended.
+
+    Parameters
+    ----------
+    key : str
+        The public key of that log.
+
+    Raises
+    ------
+    DifferenceError
+        A checkpoint's signature is not by that key, or the leaves do not lead to its root.
+    """
+    _keep_nodes(session, store.last_leaf(session)[0])
+    for row in checkpoints:
+        checkpoint = verify(row["note"], key)
+        root = _tree(session, checkpoint.size).root()
+        if (root.hex(), checkpoint.size) != (checkpoint.root.hex(), row["size"]):
+            raise DifferenceError(
+                f"the checkpoint of {row['size']} documents has the root {checkpoint.root.hex()}, "
+                f"the leaves give {root.hex()}"
+            )
+        made_at = datetime.fromisoformat(row["made_at"])
+        store.insert_checkpoint(
+            session, size=checkpoint.size, root=root, note=row["note"], made_at=made_at
+        )
+
+
+def all_checkpoints(session: Session, size: int) -> Iterator[JSONDict]:
+    """Yield the checkpoints up to `size`, as `take_over` takes them."""
+    before: int | None = size + 1
+    while before and (found := signed_checkpoints(session, limit=MAX_PAGE, before=before)):
+        for kept in found:
+            yield {"size": kept.size, "note": kept.note, "made_at": kept.made_at.isoformat()}
+        before = found[-1].size
 
 
 def signed_checkpoints(

@@ -226,7 +226,8 @@ def test_events_in_any_order_make_the_same_record(
 
 def without_rules(record: dict[str, Any]) -> dict[str, Any]:
     """Leave out which rule a use names, which docs/identity.md#limits says may differ."""
-    return record | {"used": sorted({(*row[:3], row[4]) for row in record["used"]}, key=repr)}
+    used = ({k: v for k, v in json.loads(row).items() if k != "rule"} for row in record["used"])
+    return record | {"used": sorted({json.dumps(row, sort_keys=True) for row in used})}
 
 
 def test_events_in_one_file_make_the_record_of_the_events_alone(database: Database) -> None:
@@ -241,9 +242,8 @@ def test_events_in_one_file_make_the_record_of_the_events_alone(database: Databa
     alone, _ = recorded(database, IngestPolicy(), [[json.dumps(e).encode() for e in events]])
     for file in (b"\n".join(json.dumps(e).encode() for e in events), json.dumps(events).encode()):
         together, _ = recorded(database, IngestPolicy(), [[file]])
-        assert difference(alone, together).keys() == {"documents"}
-    failed = next(row for row in alone["activities"] if row[1] == "step 202")
-    assert "disk full" in failed
+        assert difference(alone, together).keys() <= {"document", "activity_document"}
+    assert any("step 202" in row and "disk full" in row for row in alone["activity"])
 
 
 def test_ndjson_files_are_taken_by_the_command(

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from client_scripts._loaded import Loaded, Source
 from client_scripts._references import references
-from client_scripts._sources import LARGE_BYTES, Loaded, Source, find_sources, load
+from client_scripts._sources import LARGE_BYTES, find_sources, load
 from provmanager.errors import (
     DocumentTooLargeError,
     NotFoundError,
