@@ -133,26 +133,19 @@ def claim(
     DifferenceError
         It was defined anew since.
     """
-    writing.lock_writers(session)
     if wanted.dry_run and wanted.document is not None:
         production = from_json(wanted.document)
     else:
         production = _as_asked(session, name, wanted)
-    takings: dict[str, _Taking] = {}
-    room = dict(wanted.most)
-    for taking in _takings(session, production):
-        source = taking.step.input.from_step
-        is_fed = source is not None and not takings[source].has_ended
-        may_be_partial = not is_fed and (wanted.filled is None or taking.step.name in wanted.filled)
-        engine = taking.step.engine
-        most = min(room.get(engine, 0), MOST_GROUPS - sum(len(t.groups) for t in takings.values()))
-        _take(session, taking, wanted, most, is_fed=is_fed, may_be_partial=may_be_partial)
-        room[engine] = room.get(engine, 0) - len(taking.groups)
-        takings[taking.step.name] = taking
     if not wanted.dry_run:
-        for taking in takings.values():
+        if not any(t.groups for t in _choose(session, production, wanted)):
+            return []  # without making those wait who record
+        writing.lock_writers(session)
+    takings = _choose(session, production, wanted)
+    if not wanted.dry_run:
+        for taking in takings:
             _plan(session, name, taking, wanted, policy=policy, by=by)
-    return [g for taking in takings.values() for g in _shown(session, taking)]
+    return [g for taking in takings for g in _shown(session, taking)]
 
 
 def report(
@@ -190,6 +183,7 @@ def describe_production(session: Session, name: str) -> JSONDict:
         There is none of the name.
     """
     production, held = _production(session, name)
+    store.prefer_indexes(session)
     steps = [_described(session, taking) for taking in _takings(session, production)]
     return {
         "id": str(production_uuid(name)),
@@ -256,6 +250,24 @@ def _takings(session: Session, production: Production) -> Iterator[_Taking]:
             by=step.group_by,
         )
         yield _Taking(step, taker, uuids[step.name])
+
+
+def _choose(session: Session, production: Production, wanted: Claim) -> list[_Taking]:
+    """Return the steps with the groups that are to be claimed."""
+    takings: dict[str, _Taking] = {}
+    room = dict(wanted.most)
+    store.prefer_indexes(session)
+    for taking in _takings(session, production):
+        step = taking.step
+        source = step.input.from_step
+        is_fed = source is not None and not takings[source].has_ended
+        may_be_partial = not is_fed and (wanted.filled is None or step.name in wanted.filled)
+        n_taken = sum(len(t.groups) for t in takings.values())
+        most = min(room.get(step.engine, 0), MOST_GROUPS - n_taken)
+        _take(session, taking, wanted, most, is_fed=is_fed, may_be_partial=may_be_partial)
+        room[step.engine] = room.get(step.engine, 0) - len(taking.groups)
+        takings[step.name] = taking
+    return list(takings.values())
 
 
 def _take(
