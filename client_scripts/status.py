@@ -4,6 +4,8 @@ from dataclasses import asdict
 
 import click
 
+from provmanager.errors import UsageError
+
 from ._cli import Output, ProdCommand, ServerOptions, connect, output_options, server_options
 from ._productions import (
     exit_code,
@@ -28,6 +30,9 @@ _TIMEOUT_S = 20.0
 @click.command(cls=ProdCommand, epilog=_EPILOG)
 @click.argument("run", required=False, shell_complete=complete_run)
 @click.option("-f", "--follow", "is_followed", is_flag=True, help="Show it until its end.")
+@click.option(
+    "--cancel", "is_cancelled", is_flag=True, help="End a run that was submitted from here."
+)
 @click.option("--productions", "lists_productions", is_flag=True, help="List the productions.")
 @click.option(
     "--limit",
@@ -42,6 +47,7 @@ _TIMEOUT_S = 20.0
 def main(
     run: str | None,
     is_followed: bool,
+    is_cancelled: bool,
     lists_productions: bool,
     limit: int,
     server: ServerOptions,
@@ -55,12 +61,15 @@ def main(
       prod-status 3f2a
       prod-status 3f2a --follow
       prod-status 3f2a --json
+      prod-status 3f2a --cancel --follow
       prod-status prod6-lapalma-dark
 
     RUN is the id of a run, or the beginning of it, or its folder; or the name of a production.
     The server's record is asked; where no server answers, the directories of the runs of this
     machine.
     """
+    if is_cancelled:
+        _cancel(run)
     with connect(server, retries=0, timeout_s=_TIMEOUT_S) as client:
         if lists_productions:
             list_productions(client, limit, output)
@@ -94,6 +103,15 @@ def main(
             output.data(line)
     code = (status.exit_code or 0) if status.is_final else STILL_RUNNING
     click.get_current_context().exit(code)
+
+
+def _cancel(run: str | None) -> None:
+    """Have a run ended: its steps are terminated, its records closed as interrupted."""
+    if run is None:
+        raise UsageError("name the run that is to end: prod-status RUN --cancel")
+    from jobs.engines import engine_of
+
+    engine_of(run).cancel(run)
 
 
 def _list(rows: list[dict[str, object]], problem: str | None, output: Output) -> None:

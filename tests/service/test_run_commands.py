@@ -108,6 +108,15 @@ def test_ending_submit_ends_the_run_and_closes_its_record(
     assert [step["status"] for step in found["steps"]] == ["interrupted"]
 
 
+def test_a_detached_run_is_ended(client: ProvClient, prod: Program) -> None:
+    run = prod("submit", CWL / "shell.cwl", "--set", "script=sleep 60", "--detach").stdout.strip()
+    wait_for(lambda: any(s["state"] == "running" for s in status_of(prod, run)["steps"]))
+    assert prod("status", run[:8], "--cancel", "--follow").returncode == 143
+    assert client.run(run)["status"] == "interrupted"
+    assert prod("status", "--cancel").returncode == 2
+    assert prod("status", "00000000", "--cancel").returncode == 3
+
+
 def test_a_detached_run_is_followed_later(prod: Program, tmp_path: Path) -> None:
     go = tmp_path / "go"
     script = f"until test -e {go}; do sleep 0.1; done"

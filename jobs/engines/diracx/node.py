@@ -20,7 +20,9 @@ from jobs.storage import StorageElement, StorageOptions, StoredFile, make_storag
 from provmanager.capture import Run
 from provmanager.capture.command import observed
 from provmanager.capture.outcome import outcome_of_code
-from provmanager.errors import JSONDict, ProvError
+from provmanager.client import ProvClient
+from provmanager.config import find_connection
+from provmanager.errors import DifferenceError, JSONDict, ProvError
 
 from ..local.closing import close_running
 from ..local.delivery import Delivery
@@ -30,6 +32,9 @@ from .gathering import gather
 from .names import JOB_RECORD, RESULT
 from .package import placed
 from .staging import bring_in, store_products
+
+TIMEOUT_S = 10.0
+"""How long the server is waited for, in seconds, where it is asked what it knows."""
 
 _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
@@ -82,13 +87,20 @@ def run_job(job_file: Path) -> int:
     stop.install()
     folder = Path.cwd()
     job = json.loads(job_file.read_text(encoding="utf-8"))
+    _point_to_server(folder, job)
+    if job["server"] and _is_recorded(job["job_activity"]):
+        text = (
+            f"the run {job['id']} has been on a node before and is in the record: a run is "
+            "rescheduled as a new one, with prod-submit --resume"
+        )
+        sys.stderr.write(text + "\n")
+        return DifferenceError.exit_code
     result = folder / RESULT
     result.mkdir()
     formers = place_formers(folder, job["formers"])
     directory = _make_run_directory(folder, job, next(iter(formers), None))
     place = {"directory": str(directory.path), "formers": formers}
     write_json(result / PLACE_FILE, place)
-    _point_to_server(folder, job)
     owner = job.get("agent") or _owner()
     if owner:
         os.environ["PROV_AGENT"] = owner
@@ -213,6 +225,17 @@ def _point_to_server(folder: Path, job: dict[str, Any]) -> None:  # Any: JSON
         os.environ["PROV_SERVER_URL"] = job["server"]
         if os.environ.get("DIRACX_CREDENTIALS_PATH"):
             os.environ["PROV_TOKEN_FILE"] = os.environ["DIRACX_CREDENTIALS_PATH"]
+
+
+def _is_recorded(activity: str) -> bool:
+    """Whether the server knows of an activity; False also where it does not say."""
+    found = find_connection()
+    try:
+        with ProvClient(found.url, found.token, timeout_s=TIMEOUT_S, retries=0) as client:
+            client.activity(activity)
+    except ProvError:
+        return False
+    return True
 
 
 def _owner() -> str | None:
