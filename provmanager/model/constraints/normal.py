@@ -229,9 +229,9 @@ class _Unification:
     def _apply_times(self, row: Row) -> None:
         if row.relation == "activity":
             root = self._terms.root(row.id)
-            activity = self._activities.setdefault(root, row)
-            for event in self._events[root]:
-                self._equal_times(activity, event)
+            if self._activities.setdefault(root, row) is row:  # the others are one with it
+                for event in self._events[root]:
+                    self._equal_times(row, event)
         elif row.relation in _TIMES:
             root = self._terms.root(row.args[0])
             self._events[root].append(row)

@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterator
 
-from ..graphs import reachable, strong_components
+from ..graphs import strong_components
 from .normal import Normal, Row
 from .report import Violation
 from .rules import RULES
@@ -48,9 +48,11 @@ class Specializations:
         """Return the entities of type ``prov:EmptyCollection``, with the row that says so."""
         found: dict[int, Row] = {}
         for row in self._normal.of("entity"):
-            if EMPTY_COLLECTION in row.types:
-                for entity in reachable([self._root(row.id)], self._specific):
-                    found.setdefault(entity, row)
+            queue = [self._root(row.id)] if EMPTY_COLLECTION in row.types else []
+            for entity in queue:
+                if entity not in found:
+                    found[entity] = row
+                    queue += self._specific.get(entity, ())
         return found
 
     def violations(self) -> Iterator[Violation]:
