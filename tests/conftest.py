@@ -63,11 +63,11 @@ def crate_tools() -> "CrateTools":
 def testbed(
     dirac_venv: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> "Iterator[RunningTestbed]":
-    """A real DiracX with three workers, for the whole session."""
+    """A real DiracX with four workers, for the whole session."""
     from jobs.testbed import Options, bring_down, bring_up
 
     folder = tmp_path_factory.mktemp("testbed")
-    options = Options(n_workers=3, heartbeat_s=1.2, stalled_s=4.0, owner_pid=os.getpid())
+    options = Options(n_workers=4, heartbeat_s=1.2, stalled_s=4.0, owner_pid=os.getpid())
     yield bring_up(folder, options, venv=dirac_venv)
     bring_down(folder)
 

@@ -11,6 +11,7 @@ on loopback only, hands out tokens to its own test users and keeps no quota.
 `folder`            what lies where in the testbed's folder
 `supervisor`        the process that starts, watches and stops all others
 `stalled`           jobs whose worker died without a word
+`leftovers`         what such a worker left running
 `control`           up, down, status: what ``prod-testbed`` calls
 `pilot`             what runs on the testbed's own Python: workers and S3
 ==================  ==================================================================

@@ -25,6 +25,7 @@ from provmanager.service.process import listen
 from . import configuration
 from .children import Children
 from .folder import Folder, try_lock
+from .leftovers import end_leftovers
 from .options import Options, RunningTestbed
 from .pilot.claims import Claims
 from .pilot.settings import WorkerSettings
@@ -92,6 +93,8 @@ class Supervisor:
         self._wait_for("s3", Server(s3_url), "/moto-api/")
         self._children.launch(
             "server", "-m", "uvicorn", "--factory", "diracx.testing.routers:create_app",
+            # on a busy machine a client's connection may be idle for longer than uvicorn's 5 s
+            "--timeout-keep-alive", "75",
             "--fd", str(web.fileno()), listener=web, environ=settings,
         )  # fmt: skip
         self._wait_for("server", self._server, "/api/health/ready")
@@ -175,6 +178,7 @@ class Supervisor:
                 logger.warning("%s ended with code %d", name, code)
                 if name not in self._stamps:
                     raise ProvError(f"the testbed's {name} ended with code {code}")
+                end_leftovers(self._stamps[name])
                 self._launch_worker(name)
             if ended:
                 self._claims.release(list(self._stamps.values()))

@@ -220,13 +220,16 @@ class Grid:
 
     def download(self, job_id: int, folder: Path) -> bool:
         """Unpack a job's output sandboxes into `folder`; return False if it has none."""
-        with self._client() as api, _translated():
-            names = [name for name in api.jobs.get_job_sandbox(job_id, "output") if name]
+        _preferences()
         from diracx.api.jobs import download_sandbox
 
-        for name in names:
-            self._run(lambda api, name=name: download_sandbox(str(name), folder, client=api))  # type: ignore[misc]
-        return bool(names)
+        async def download_all(api: "AsyncDiracClient") -> bool:
+            names = [n for n in await api.jobs.get_job_sandbox(job_id, "output") if n]
+            for name in names:
+                await download_sandbox(str(name), folder, client=api)
+            return bool(names)
+
+        return self._run(download_all)
 
     def _run(self, call: Callable[["AsyncDiracClient"], Awaitable[T]]) -> T:
         """Sandboxes come with an asynchronous client only."""

@@ -136,8 +136,8 @@ class Session:
         else:
             self._run_guarded(planned, context, caught)
         self._judge(planned, run, caught)
+        outputs = self._register_outputs(planned, run, caught.outputs)  # of a failed step too
         if caught.status == "success":
-            outputs = self._register_outputs(planned, run, caught.outputs)
             run.annotate(cwl={"key": key, "outputs": outputs} if key else {"outputs": outputs})
         return Ended(caught.outputs, caught.status)
 
