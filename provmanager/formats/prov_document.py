@@ -5,6 +5,7 @@ and generated) and every record of the document as a `Statement`, from which `do
 makes the document again, equal to the original.
 """
 
+import gc
 import io
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -147,6 +148,8 @@ def _lost(document: ProvDocument, data: bytes, format: str) -> str | None:
     if format == "prov-json":
         return None
     try:
+        if format == "turtle":
+            gc.collect()  # the graph that was written is cycles, and as large as the one to come
         if format in _READ_BY_PROV:
             again = ProvDocument.deserialize(content=data, **_READ_BY_PROV[format])
         else:

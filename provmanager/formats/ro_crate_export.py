@@ -12,6 +12,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from typing import Any
 from urllib.parse import quote
+from uuid import NAMESPACE_URL, uuid5
 
 JSONObject = dict[str, Any]  # Any: free-form JSON-LD
 Row = Mapping[str, Any]  # Any: a JSON value
@@ -162,12 +163,7 @@ class _Crate:
         commands = self._lineage.get("commands", {})
         for activity in self._activities.values():
             objects = [_ref(f"urn:uuid:{e}") for e in self._used.get(activity["id"], ())]
-            for setting in settings.get(activity["id"], ()):
-                value = setting["value"]
-                text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-                id_ = f"urn:uuid:{setting['id']}"
-                self._add(id_, "PropertyValue", name=setting["name"], value=text or '""')
-                objects.append(_ref(id_))
+            objects += [_ref(self._setting(row)) for row in settings.get(activity["id"], ())]
             has_failed = activity["status"] in ("error", "interrupted")
             exit_code = activity["exit_code"]
             ended = "" if exit_code is None else f", exit code {exit_code}"
@@ -186,6 +182,14 @@ class _Crate:
                 result=[_ref(f"urn:uuid:{e}") for e in self._made.get(activity["id"], ())],
             )
             self._graph["./"]["mentions"].append(_ref(_iri(activity)))
+
+    def _setting(self, row: Row) -> str:
+        """Return the id of a setting: one for all activities that have the same."""
+        value = row["value"]
+        text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+        id_ = f"#setting-{uuid5(NAMESPACE_URL, json.dumps([row['name'], value]))}"
+        self._add(id_, "PropertyValue", name=row["name"], value=text or '""')
+        return id_
 
     def _tool(self, activity: Row) -> str:
         name, version = activity["name"] or "unnamed tool", activity["version"]

@@ -33,7 +33,7 @@ from .trace import Direction, lineage
 DocumentFormat = Literal["prov-json", "prov-n", "prov-xml"]
 DOCUMENT_FORMATS = get_args(DocumentFormat)
 
-MAX_RECORDS = 30_000
+MAX_RECORDS = 20_000
 """The most activities and entities of one document: PROV libraries hold all of it in memory."""
 
 
@@ -92,9 +92,10 @@ def _ro_crate(session: Session, asked: Asked) -> bytes:
     found = with_runs(session, with_configuration(session, lineage_of(session, asked)))
     crate = lineage_to_crate(found, published=datetime.now(UTC).date().isoformat())
     stream = io.BytesIO()
-    with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
+    with zipfile.ZipFile(stream, "w") as archive:
         # Without a time of its own, so that the same crate is the same bytes.
-        archive.writestr(zipfile.ZipInfo(METADATA_FILE), crate_text(crate))
+        entry = zipfile.ZipInfo(METADATA_FILE)
+        archive.writestr(entry, crate_text(crate), zipfile.ZIP_DEFLATED)
     return stream.getvalue()
 
 
