@@ -30,6 +30,7 @@ MOST_ON_GRID = 500
 _BULK = 20
 _SHORTEST_S, _LONGEST_S = 0.3, 15.0
 _LONGEST_BUSY_S = 3.0
+_PATIENCE_S = 600.0
 _LOOK_S = 20.0  # how often a grid job is asked after whose record says nothing
 _FINAL = ("completed", "error", "interrupted")
 
@@ -121,11 +122,28 @@ class Submitter:
         return self._claim({"local": 500, "diracx": 500}, is_dry=True)
 
     def run(self, tell: Callable[[ProductionStatus], None]) -> ProductionStatus:
-        """Submit, and look after, until there is nothing left to do; `tell` how far it is."""
+        """Submit, and look after, until there is nothing left to do; `tell` how far it is.
+
+        A server or grid that goes away meanwhile is waited for: for ten minutes, or for ever.
+
+        Raises
+        ------
+        ProvError
+            Of the server or the grid; what was claimed is found again.
+        """
         pause_s = _SHORTEST_S
+        answered_at: float | None = None
         while True:
-            has_happened = self.cycle()
-            status = self._client.production(self._name)
+            try:
+                has_happened = self.cycle()
+                status = self._client.production(self._name)
+            except UnavailableError as error:
+                if answered_at is None or not self._may_wait(time.monotonic() - answered_at):
+                    raise
+                self._note(f"tried again in {_LONGEST_S:.0f} s: {error.message}")
+                time.sleep(_LONGEST_S)
+                continue
+            answered_at = time.monotonic()
             self._see(status)
             tell(status)
             if self._has_ended(has_happened=has_happened):
@@ -150,6 +168,9 @@ class Submitter:
         self._n_here = len(left) + len(groups)
         self._n_others = sum(run not in here and not run["is_lost"] for run in open_runs)
         return bool(settled or groups)
+
+    def _may_wait(self, away_s: float) -> bool:
+        return self._options.is_endless or away_s < _PATIENCE_S
 
     def _has_ended(self, *, has_happened: bool) -> bool:
         if self._options.is_detached:

@@ -10,6 +10,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
+from uuid import uuid4
 
 import cwltool
 import pytest
@@ -207,6 +208,32 @@ def test_a_failed_step_does_not_hold_up_others(client: ProvClient, run: Run) -> 
     assert [product["role"] for product in slow["products"]] == ["out"]
     assert {product["role"] for product in found["products"]} == {"s", "l"}
     assert "fails" in found["messages"][-1]["text"]
+
+
+def test_a_promised_run_is_started_once_however_often_it_is_submitted(
+    client: ProvClient, engine: Engine, text: Path
+) -> None:
+    promised = str(uuid4())
+    inputs = f"text={text}"
+    assert submit(engine, CWL / "chain.cwl", inputs, run_id=promised) == promised
+    again = make_engine(engine.name)  # as a submitter does that was killed and started again
+    assert submit(again, CWL / "chain.cwl", inputs, run_id=promised) == promised
+    assert wait(again, promised).state == "completed"
+    assert submit(again, CWL / "chain.cwl", inputs, run_id=promised) == promised
+    assert [run.id for run in again.runs()] == [promised]
+    assert client.activity(promised)["status"] == "completed"
+    assert len(client.activity(promised)["parts"]) == 2
+
+
+def test_what_is_left_of_a_killed_submission_does_not_hinder_the_next(
+    engine: Engine, text: Path
+) -> None:
+    promised = str(uuid4())
+    folder = engine.folder / promised  # type: ignore[attr-defined]  # both keep one
+    folder.mkdir(parents=True)
+    (folder / "inputs.json").write_text("{}")
+    assert submit(engine, CWL / "chain.cwl", f"text={text}", run_id=promised) == promised
+    assert wait(engine, promised).state == "completed"
 
 
 def test_resuming_runs_what_is_missing_or_was_tampered_with(client: ProvClient, run: Run) -> None:

@@ -4,8 +4,10 @@ import json
 import socket
 import sys
 import time
+import uuid
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -47,16 +49,18 @@ def engine(testbed, tmp_path, monkeypatch, app_url, make_token) -> DiracxEngine:
 
 
 def submit(engine: DiracxEngine, document: str, *inputs: str, **environ: str) -> str:
+    return engine.submit(request_of(document, *inputs, environ=environ))
+
+
+def request_of(document: str, *inputs: str, **more: Any) -> RunRequest:
     workflow = load_workflow(str(CWL / document))
-    return engine.submit(
-        RunRequest(
-            workflow=workflow.location,
-            name=workflow.name,
-            inputs=make_inputs(workflow, None, inputs),
-            steps=tuple(step.name for step in workflow.steps),
-            command=("prod-submit", document),
-            environ=environ,
-        )
+    return RunRequest(
+        workflow=workflow.location,
+        name=workflow.name,
+        inputs=make_inputs(workflow, None, inputs),
+        steps=tuple(step.name for step in workflow.steps),
+        command=("prod-submit", document),
+        **more,
     )
 
 
@@ -171,6 +175,30 @@ def test_a_run_killed_before_its_turn_is_interrupted(client, engine, text) -> No
     elsewhere.cancel(run)
     assert wait(elsewhere, run).state == "interrupted"
     assert client.activity(run)["status"] == "interrupted"
+
+
+def test_a_job_whose_submitter_was_killed_before_it_knew_is_found_again(
+    client, engine, text, tmp_path, monkeypatch
+) -> None:
+    promised = str(uuid.uuid4())
+    request = request_of("chain.cwl", f"text={text}", run_id=promised)
+    engine.submit(request)
+    number = engine.find(promised).info()["grid_job"]
+    monkeypatch.setenv("PROV_STATE_DIR", str(tmp_path / "another machine"))
+    elsewhere = DiracxEngine()
+    assert elsewhere.submit(request) == promised
+    assert elsewhere.find(promised).info()["grid_job"] == number
+    assert wait(elsewhere, promised).state == "completed"
+
+
+def test_a_run_may_ask_for_more_than_the_options_say(engine, text) -> None:
+    request = request_of("chain.cwl", f"text={text}", job={"sites": ["LCG.Elsewhere.org"]})
+    run = engine.submit(request)
+    assert 'Site = {"LCG.Elsewhere.org"}' in (engine.find(run).path / "job.jdl").read_text()
+    engine.cancel(run)
+    assert wait(engine, run).state == "interrupted"
+    with pytest.raises(UsageError, match="priority is 'high': expected int"):
+        engine.submit(request_of("chain.cwl", f"text={text}", job={"priority": "high"}))
 
 
 def test_what_cannot_go_to_the_grid_is_refused_before_it_is_submitted(engine, text) -> None:
