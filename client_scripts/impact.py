@@ -43,9 +43,11 @@ class Affected:
     def __init__(self) -> None:
         self.activities: dict[str, JSON] = {}
         self.products: dict[str, JSON] = {}
+        self.is_cut = False
 
     def add(self, lineage: JSON, *, without: str | None = None) -> None:
         """Add what a lineage found, but for the record that it begins with."""
+        self.is_cut |= lineage["truncated"]
         self.activities |= {a["id"]: a for a in lineage["activities"]}
         self.products |= {e["id"]: e for e in lineage["entities"] if e["id"] != without}
 
@@ -81,6 +83,17 @@ class Affected:
     metavar="FILE",
     help="With --plan: what the runs are to read instead of ENTITY.",
 )
+@click.option(
+    "--invalidate",
+    metavar="REASON",
+    help="Mark ENTITY and all products that came of it as invalid (role curator).",
+)
+@click.option(
+    "--revoke",
+    nargs=2,
+    metavar="ID REASON",
+    help="Take the marking ID back, which stays in the record (role curator).",
+)
 @moved_option
 @server_options
 @output_options
@@ -94,6 +107,8 @@ def main(
     with_products: bool,
     plan_file: Path | None,
     replace_by: Path | None,
+    invalidate: str | None,
+    revoke: tuple[str, str] | None,
     moved: list[tuple[str, str]],
     server: ServerOptions,
     output: Output,
@@ -106,6 +121,7 @@ def main(
       prod-impact --software scipy==1.11.0 --products
       prod-impact flatfield_run12.fits --plan again.cwl --replace-by flatfield_run12_v2.fits
       prod-submit again.cwl
+      prod-impact flatfield_run12.fits --invalidate "taken with the lid closed"
 
     Each step is a line: its runs by how they ended, and how many products they made. A plan repeats
     each affected run once, in the order of their dependencies, with the recorded command lines, on
@@ -118,6 +134,11 @@ def main(
         "version": tool_version,
     }
     wanted = {name: value for name, value in filters.items() if value}
+    if revoke is not None:
+        if entity is not None or wanted or plan_file is not None or invalidate is not None:
+            raise UsageError("--revoke stands alone: it takes back what --invalidate recorded")
+        _revoke(server, *revoke, output)
+        return
     if (entity is None) == (not wanted):
         raise UsageError("name an entity, or say --software, --parameter, --activity or --version")
     if replace_by is not None and (plan_file is None or entity is None):
@@ -130,16 +151,23 @@ def main(
             plan = _plan(client, affected, moved, replaced)
             if not plan.missing:
                 _write(plan, plan_file)
+        marked = None if invalidate is None else _invalidate(client, focus, affected, invalidate)
     if output.as_json:
-        output.json(_as_json(affected, plan))
+        output.json(_as_json(affected, plan) | ({"assessment": marked} if marked else {}))
     else:
         _show(affected, with_products, output)
+    if marked is not None:
+        output.note(f"marked as invalid; this undoes it: prod-impact --revoke {marked} REASON")
     if plan is not None:
-        for text in plan.missing:
-            click.echo(f"missing: {text}", err=True)
-        done = "not written: something is missing" if plan.missing else f"prod-submit {plan_file}"
-        output.note(f"plan of {len(plan.steps)} runs: {done}")
+        _tell_plan(plan, plan_file, output)
     click.get_current_context().exit(5 if plan is not None and plan.missing else 0)
+
+
+def _tell_plan(plan: "Plan", plan_file: Path | None, output: Output) -> None:
+    for text in plan.missing:
+        click.echo(f"missing: {text}", err=True)
+    done = "not written: something is missing" if plan.missing else f"prod-submit {plan_file}"
+    output.note(f"plan of {len(plan.steps)} runs: {done}")
 
 
 def _find(
@@ -164,6 +192,36 @@ def _find(
         if run["id"] not in affected.activities:
             affected.add(client.lineage(run["id"], direction="down"))
     return None, affected
+
+
+def _invalidate(client: "ProvClient", focus: str | None, affected: Affected, reason: str) -> str:
+    """Mark what is affected as invalid; return the id by which that can be taken back."""
+    from ._assessing import assess
+
+    if affected.is_cut:
+        raise UsageError(
+            "the server did not tell all that is affected, and a part is not marked: ask for less, "
+            "such as one activity's products"
+        )
+    marked = dict.fromkeys([*([focus] if focus else []), *affected.products])
+    if not marked:
+        raise NotFoundError("no product is affected: there is nothing to mark")
+    return assess(client, "invalidation", reason=reason, entities=({"id": i} for i in marked))
+
+
+def _revoke(server: ServerOptions, assessment: str, reason: str, output: Output) -> None:
+    """Take a marking back."""
+    from ._assessing import assess
+
+    with connect(server) as client:
+        told = client.activity(assessment)
+        if told["type"] != "Assessment" or told["name"] != "invalidate":
+            raise UsageError(f"{assessment} is no marking as invalid: it is {told['name']}")
+        done = assess(client, "revocation", reason=reason, revokes=assessment)
+    if output.as_json:
+        output.json({"assessment": done, "revokes": assessment})
+    else:
+        output.data(done)
 
 
 def _plan(

@@ -155,7 +155,7 @@ def _product_columns() -> "list[Column]":
     from .rendering.text import instant
 
     return [
-        Column("NAME", lambda r: r["name"]),
+        Column("NAME", lambda r: f"{r['name']} (invalid)" if r["is_invalid"] else r["name"]),
         Column("GENERATED", lambda r: instant(r["generated_at"]), lambda r: r["generated_at"]),
         Column("BY", lambda r: r["activity_name"]),
         status_column("activity_status"),

@@ -56,6 +56,12 @@ _COLOURS = {"ok": "green", "differs": "red", "missing": "yellow", "unknown": "ye
     metavar="FILE",
     help="Check that the log continues the one of this file, and keep its checkpoint of now there.",
 )
+@click.option(
+    "--record",
+    "is_recorded",
+    is_flag=True,
+    help="Record what was found of files: their pages show when they were last verified.",
+)
 @moved_option
 @click.option(
     "--threads",
@@ -73,6 +79,7 @@ def main(
     rows: bool,
     upstream: bool,
     checkpoint: Path | None,
+    is_recorded: bool,
     moved: list[tuple[str, str]],
     threads: int,
     server: ServerOptions,
@@ -86,6 +93,7 @@ def main(
       prod-verify QT90_ECL.fits --upstream      and all that it came from?
       prod-verify lfn:/vo/run1.h5 --map lfn:/vo/=/data/vo/
       prod-verify --all --checkpoint ~/provenance.checkpoint
+      prod-verify QT90_ECL.fits --upstream --record
 
     A FILE that lies here is hashed and looked up by its content, else by its place. For a PRODUCT
     (a UUID, location, product id, …) its file is looked for at its recorded places, the documents
@@ -103,6 +111,8 @@ def main(
         findings = list(job.check(targets, upstream=upstream, with_rows=rows))
         if everything or checkpoint is not None:
             findings += job.log(checkpoint, with_documents=everything, with_rows=rows)
+        if is_recorded:
+            _record(client, findings, output)
     _tell(findings, output)
 
 
@@ -210,6 +220,22 @@ class _Job:
                 click.echo(f"\r{done} of {total} {what}", err=True, nl=done == total)
 
         return show
+
+
+def _record(client: "ProvClient", findings: list["Finding"], output: Output) -> None:
+    """Record what was found of products' files: of several files of one, the worst."""
+    from ._assessing import assess
+
+    worst = ("differs", "unknown", "missing", "ok")
+    found: dict[str, str] = {}
+    for f in findings:
+        if f.kind == "file" and f.entity is not None:
+            held = found.get(f.entity, f.outcome)
+            found[f.entity] = min(held, f.outcome, key=worst.index)
+    if found:
+        told = ({"id": entity, "outcome": outcome} for entity, outcome in found.items())
+        assessment = assess(client, "verification", entities=told)
+        output.note(f"recorded as {assessment}")
 
 
 def _read_checkpoint(path: Path) -> "KeptCheckpoint":

@@ -63,6 +63,12 @@ def warnings_of(lineage: Lineage) -> Iterator[str]:
     contrary = [r for r in (*_activities(lineage), *lineage["entities"]) if r.get("contradictions")]
     if contrary:
         yield f"{counted(len(contrary), 'record')} with contradictions: {_some(contrary)}"
+    invalid = lineage.get("invalid") or []
+    if invalid:
+        names = {e["id"]: e for e in lineage["entities"]}
+        reasons = "; ".join(sorted({printable(i["reason"]) for i in invalid})[:3])
+        marked = [names[i["entity"]] for i in invalid if i["entity"] in names]
+        yield f"{counted(len(invalid), 'product')} marked as invalid: {_some(marked)} ({reasons})"
     violating = lineage.get("violations") or []
     if violating:
         rules = {r["number"] or r["name"]: None for d in violating for r in d["rules"]}

@@ -19,6 +19,8 @@ class Finding:
     """``differs``: it is not what the record says. ``missing``: there is nothing to look at.
     ``unknown``: there is nothing to hold it against."""
     message: str
+    entity: str | None = None
+    """Id of the product, where it is about one's file."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,6 +35,9 @@ _KEYS: Mapping[str, tuple[str, ...]] = {
     "statement": ("document", "ordinal"),
     "constraint_check": ("document",),
     "namespace": ("document", "prefix"),
+    "constraint_check": ("document",),
+    "assessment": ("document",),
+    "assessed_entity": ("document", "assessed"),
     "package": ("environment", "name"),
     "link_rule": ("name",),
 }

@@ -88,7 +88,8 @@ def _file(client: ProvClient, path: Path, digest: str | OSError, others: Sequenc
     except NotFoundError:
         pass
     else:
-        return Finding("file", str(path), "ok", f"the bytes of {known['name']} {known['id']}")
+        text = f"the bytes of {known['name']} {known['id']}"
+        return Finding("file", str(path), "ok", text, known["id"])
     try:
         known = client.resolve(str(path.absolute()))
     except ProvError:
@@ -102,7 +103,7 @@ def _against(entity: Mapping[str, Any], path: Path, digest: str, others: Sequenc
     recorded = recorded_sha256(entity)
     if recorded is None:
         text = f"the record has no digest of {entity['name']} {entity['id']}; now it is {digest}"
-        return Finding("file", what, "unknown", text)
+        return Finding("file", what, "unknown", text, entity["id"])
     if recorded != digest:
         copies = [*others, *(p for at in entity["locations"] if (p := local_path(at)) is not None)]
         where = tell_where(path, sha256=recorded, size_bytes=entity["size_bytes"], copies=copies)
@@ -110,8 +111,9 @@ def _against(entity: Mapping[str, Any], path: Path, digest: str, others: Sequenc
             f"{f'{where}: ' if where else ''}has the SHA-256 {digest}; recorded for "
             f"{entity['name']} {entity['id']}: {recorded}"
         )
-        return Finding("file", what, "differs", text)
-    return Finding("file", what, "ok", f"the bytes of {entity['name']} {entity['id']}")
+        return Finding("file", what, "differs", text, entity["id"])
+    text = f"the bytes of {entity['name']} {entity['id']}"
+    return Finding("file", what, "ok", text, entity["id"])
 
 
 def recorded_sha256(entity: Mapping[str, Any]) -> str | None:
@@ -148,10 +150,10 @@ def verify_products(
             if path is None or digest is None:
                 where = str(paths[0]) if paths else ", ".join(entity["locations"]) or "no location"
                 text = f"{entity['id']} is not here: {where}"
-                yield Finding("file", entity["name"] or entity["id"], "missing", text)
+                yield Finding("file", entity["name"] or entity["id"], "missing", text, entity["id"])
             elif isinstance(digest, OSError):
                 text = f"cannot be read: {digest.strerror}"
-                yield Finding("file", str(path), "missing", text)
+                yield Finding("file", str(path), "missing", text, entity["id"])
             else:
                 yield _against(entity, path, digest, paths)
             if progress is not None:

@@ -221,6 +221,15 @@ class Part(TypedDict):
     part_of: str
 
 
+class InvalidProduct(TypedDict):
+    """A product that a curator marked as invalid, and why."""
+
+    entity: str
+    reason: str
+    at: str
+    assessment: str
+
+
 class LineageAnswer(TypedDict):
     """A lineage, record by record."""
 
@@ -238,6 +247,7 @@ class LineageAnswer(TypedDict):
     informed: list[Communication]
     parts: list[Part]
     violations: list[ViolatingDocument]
+    invalid: list[InvalidProduct]
 
 
 class Box(TypedDict):
@@ -302,6 +312,7 @@ class ProductItem(TypedDict):
     activity_name: str | None
     activity_status: str | None
     generated_at: str | None
+    is_invalid: bool
 
 
 class SearchPage(TypedDict, Generic[Item]):

@@ -9,6 +9,7 @@ from uuid import UUID
 from sqlalchemy.orm import Session
 
 from provmanager.errors import JSONDict, NotFoundError
+from provmanager.store import assessments as assessment_store
 from provmanager.store import details as store
 from provmanager.store import known as known_store
 from provmanager.store import references as reference_store
@@ -100,6 +101,7 @@ def describe_entity(session: Session, uuid: UUID) -> JSONDict:
         ],
         "n_used_by": store.n_users(session, found[0]["id"]),
         "contradictions": _plain(store.contradictions(session, str(row["entity_uuid"]))),
+        "assessments": _plain(assessment_store.of_entity(session, row["entity_uuid"])),
     }
 
 

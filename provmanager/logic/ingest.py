@@ -11,12 +11,14 @@ from sqlalchemy.orm import Session
 from provmanager.errors import AuthorisationError, DocumentTooLargeError, JSONDict, ProvError
 from provmanager.formats import Environments, read
 from provmanager.ids import sha256_hex
-from provmanager.model import Activity, Document
+from provmanager.model import Activity, Document, Role
+from provmanager.store import assessments as assessment_store
 from provmanager.store import documents as document_store
 from provmanager.store import known as known_store
 from provmanager.store import writing
 from provmanager.store.known import KnownActivity
 
+from .assessments import check_may_assess
 from .claims import Claim, Contradiction, Run, check_collision, claims_of, merge
 from .mentions import LocationPolicy
 from .recording import Written, record_batch
@@ -51,6 +53,8 @@ class Source:
     sha256 : str or None
         Of `data` that come from a record: SHA-256 of the bytes as that received them. Nothing is
         redacted anew.
+    role : Role
+        Of the sender's token.
     """
 
     data: bytes
@@ -58,6 +62,7 @@ class Source:
     received_from: str | None = None
     job: str | None = None
     sha256: str | None = None
+    role: Role = Role.RECORDER
 
 
 @dataclass(slots=True)
@@ -117,6 +122,7 @@ def read_sources(sources: Iterable[Source], *, policy: IngestPolicy) -> list[Rea
         try:
             reading = _read(source, policy, shared)
             _check_job(reading.document, source.job)
+            check_may_assess(reading.document, source.role)
             found.append(reading)
         except ProvError as error:
             found.append(Outcome(source.name, "refused", error=error))
@@ -310,6 +316,8 @@ def _write(
     ids = document_store.insert(session, rows, writing.take_node_ids(session, len(rows)))
     checks = [(ids[r.sha256], r.validity) for r in readings if r.validity is not None]
     document_store.insert_checks(session, [(i, c["violations"], c["rules"]) for i, c in checks])
+    told = {ids[r.sha256]: r.document.assessment for r in readings}
+    assessment_store.insert(session, {i: a for i, a in told.items() if a is not None})
     batch = Batch(runs, known, documents, ids, confirmed)
     written = record_batch(session, batch, found)
     differing: dict[UUID, list[Contradiction]] = defaultdict(list)

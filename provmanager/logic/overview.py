@@ -14,7 +14,7 @@ from provmanager.model import ParameterDescription
 from provmanager.model.configuration import against_defaults
 from provmanager.model.lineage_view import MAX_BOXES, capped, has_failed, only_failed
 
-from . import listing
+from . import assessments, listing
 from .describe import describe_activity, describe_entity
 from .pictures import pictures_of
 from .references import find
@@ -57,6 +57,7 @@ def product_overview(
         "badges": [
             *_product_badges(product, newer),
             *_lineage_badges(upstream),
+            *_assessment_badges(upstream, assessments.of_upstream(session, product["id"])),
             *_settings_badges(settings),
             *_contradiction_badges(product),
             *_validity_badges(product),
@@ -91,6 +92,7 @@ def activity_overview(session: Session, uuid: UUID, view: View) -> JSONDict:
         "badges": [
             *_activity_badges(run),
             *_lineage_badges(upstream),
+            *_assessment_badges(upstream, assessments.of_upstream(session, str(uuid))),
             *_settings_badges(settings),
             *_contradiction_badges(run),
             *_validity_badges(run),
@@ -187,6 +189,10 @@ def _badge(state: str, text: str, detail: str) -> JSONDict:
 
 
 def _product_badges(product: JSONDict, newer: JSONDict | None) -> Iterable[JSONDict]:
+    for told in product["assessments"]:
+        if told["kind"] == "invalidation" and told["revoked_by"] is None:
+            yield _badge("bad", "Marked invalid", f"{told['reason']} ({told['assessed_at'][:10]})")
+            break
     if newer:
         yield _badge("warn", "Superseded", "its location was written again: see the newer version")
     elif product["invalidated_at"]:
@@ -213,7 +219,6 @@ def _activity_badges(run: JSONDict) -> Iterable[JSONDict]:
 def _lineage_badges(upstream: JSONDict) -> Iterable[JSONDict]:
     """Say how whole the history is, and only what the record knows of it."""
     runs = [box for box in upstream["boxes"] if box["kind"] == "activity"]
-    products = [box for box in upstream["boxes"] if box["kind"] == "product"]
     n_claimed = sum(box["claimed"] for box in runs)
     n_open = sum(box["statuses"].get("running", 0) for box in runs)
     n_failed = sum(
@@ -235,13 +240,31 @@ def _lineage_badges(upstream: JSONDict) -> Iterable[JSONDict]:
         yield _badge("good", "Lineage complete", back)
     if n_failed:
         yield _badge("bad", f"{n_failed} failed upstream", "runs in its history did not complete")
+
+
+def _assessment_badges(upstream: JSONDict, told: JSONDict) -> Iterable[JSONDict]:
+    """Say what is known of the files of a history, and what somebody said of them."""
+    if told["invalid"]:
+        reasons = "; ".join(told["reasons"][:3])
+        yield _badge("bad", f"{told['invalid']} invalid upstream", f"marked as invalid: {reasons}")
+    products = [box for box in upstream["boxes"] if box["kind"] == "product"]
     n_digests = sum(box["digests"] for box in products)
     n_products = sum(box["count"] for box in products)
-    if n_products:
+    verified = told["verified"]
+    if verified:
+        n_ok, n_wrong = verified.get("ok", 0), verified.get("differs", 0)
+        others = f", {n_wrong} differ" if n_wrong else ""
+        yield _badge(
+            "bad" if n_wrong else "good" if n_ok == n_products else "warn",
+            f"Digests verified {n_ok} of {n_products}{others}, {told['newest'][:10]}",
+            f"files held against the recorded digests by prod-verify, last at {told['newest']}; "
+            f"{n_digests} have a recorded digest",
+        )
+    elif n_products:
         yield _badge(
             "plain" if n_digests else "warn",
             f"Digests {n_digests} of {n_products}",
-            "products in its history with a recorded digest; none were checked against files here",
+            "products in its history with a recorded digest; nobody recorded a check of the files",
         )
 
 

@@ -8,6 +8,7 @@ from uuid import UUID
 from sqlalchemy.orm import Session
 
 from provmanager.errors import NotFoundError
+from provmanager.model import Role
 from provmanager.model.mention import keys_of
 from provmanager.model.rebuilt import DocumentCopy, RefusedCopy, RowDifference
 from provmanager.store import canonical
@@ -81,8 +82,11 @@ def _part_of(session: Session, of: UUID) -> Part:
         if len(keys) == n_keys:
             break
         entities |= known_by_keys(session, keys, directories)
-    documents = canonical.document_ids(session, told.activity_ids, sorted(entities))
-    return Part(told.uuids, documents)
+    documents = {
+        *canonical.document_ids(session, told.activity_ids, sorted(entities)),
+        *canonical.assessing(session, told.uuids),
+    }
+    return Part(told.uuids, sorted(documents))
 
 
 class Scratch:
@@ -113,7 +117,9 @@ class Scratch:
         for document in documents:
             self._told.append(document.sha256)
             data = zlib.decompress(document.content)
-            batch.append(Source(data, document.source_name, sha256=document.sha256))
+            batch.append(
+                Source(data, document.source_name, sha256=document.sha256, role=Role.ADMIN)
+            )
             if len(batch) >= _BATCH:
                 yield from self._record(batch, policy)
                 batch = []

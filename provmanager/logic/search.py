@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from provmanager.errors import JSONDict, UsageError
+from provmanager.store import assessments
 from provmanager.store import search as store
 from provmanager.store.search import ActivityFilter as ActivityFilter
 
@@ -73,6 +74,7 @@ def find_products(
     total, rows = store.search_products(
         session, wanted, product=product, limit=min(limit, MAX_PAGE), offset=offset
     )
+    invalid = assessments.invalid_uuids(session, [row["entity_uuid"] for row in rows])
     items = [
         {
             "id": str(row["entity_uuid"]),
@@ -85,6 +87,7 @@ def find_products(
             "activity_name": row["activity_name"],
             "activity_status": row["activity_status"],
             "generated_at": iso(row["generated_at"]),
+            "is_invalid": row["entity_uuid"] in invalid,
         }
         for row in rows
     ]

@@ -10,6 +10,7 @@ from sqlalchemy import RowMapping
 from sqlalchemy.orm import Session
 
 from provmanager.errors import JSONDict
+from provmanager.store import assessments as assessment_store
 from provmanager.store import documents as document_store
 from provmanager.store import lineage as store
 
@@ -127,6 +128,7 @@ class _Answer:
         self._violating = document_store.violating(
             session, activity_ids=list(self._activities), entity_ids=list(self._entities)
         )
+        self._invalid = assessment_store.invalid_among(session, list(self._entities))
         self._parts: list[Row] = []
         self._outer: list[Row] = []
         if levels:
@@ -185,6 +187,15 @@ class _Answer:
                     "rules": d["rules"],
                 }
                 for d in self._violating
+            ],
+            "invalid": [
+                {
+                    "entity": called[x["entity_id"]],
+                    "reason": x["reason"],
+                    "at": iso(x["assessed_at"]),
+                    "assessment": str(x["assessment_uuid"]),
+                }
+                for x in self._invalid
             ],
         }  # fmt: skip
 

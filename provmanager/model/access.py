@@ -14,7 +14,7 @@ class Role(StrEnum):
     RECORDER = "recorder"
     """Deliver documents."""
     CURATOR = "curator"
-    """Change descriptions and settle contradictions."""
+    """Change descriptions, mark products as invalid."""
     ADMIN = "admin"
     """Make and revoke tokens."""
 

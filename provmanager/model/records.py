@@ -279,6 +279,36 @@ class Note:
     pointer: str | None = None
 
 
+class AssessmentKind(StrEnum):
+    """What an assessment is."""
+
+    INVALIDATION = "invalidation"
+    REVOCATION = "revocation"
+    VERIFICATION = "verification"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Assessment:
+    """What somebody said of recorded products afterwards.
+
+    Attributes
+    ----------
+    entities : tuple of (UUID, str or None)
+        The products, and of a verification what came of it: ok, differs, missing, unknown.
+    revokes : UUID or None
+        Of a revocation: the invalidation that holds no more.
+    """
+
+    uuid: UUID
+    kind: AssessmentKind
+    at: datetime
+    reason: str | None
+    agent_iri: str | None
+    agent_name: str | None
+    revokes: UUID | None
+    entities: tuple[tuple[UUID, str | None], ...]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Document:
     """All that one document states.
@@ -308,3 +338,4 @@ class Document:
     statements: tuple[Statement, ...] = ()
     namespaces: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[Note, ...] = ()
+    assessment: Assessment | None = None

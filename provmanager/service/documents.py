@@ -65,7 +65,7 @@ async def post_documents(
         outcomes = await _record_many(request, intake, settings, principal)
         return json_answer(200, bulk_answer(outcomes))
     data = await read_document(request, settings)
-    source = Source(data, name, principal.name, principal.job)
+    source = Source(data, name, principal.name, principal.job, role=principal.role)
     (item,) = await run_in_threadpool(intake.read, [source])
     outcome = item if isinstance(item, Outcome) else await recorded(intake, item)
     if outcome.error is not None:
@@ -113,7 +113,9 @@ async def _record_batch(
     batch: Sequence[ReceivedDocument], intake: Intake, principal: Principal
 ) -> list[Outcome]:
     sources = [
-        Source(d.data, d.name, principal.name, principal.job) for d in batch if d.error is None
+        Source(d.data, d.name, principal.name, principal.job, role=principal.role)
+        for d in batch
+        if d.error is None
     ]
     recorded = iter(await run_in_threadpool(_record_sources, intake, sources) if sources else ())
     return [

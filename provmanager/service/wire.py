@@ -73,6 +73,15 @@ class Validity(Wire):
     rules: list[ViolatedRule]
 
 
+class InvalidProduct(Wire):
+    """A product that a curator marked as invalid, and why."""
+
+    entity: str
+    reason: str
+    at: str
+    assessment: str
+
+
 class ViolatingDocument(Validity):
     """A document that told of a lineage and violates PROV-CONSTRAINTS."""
 
@@ -251,6 +260,7 @@ class Lineage(Wire):
     parts: list[Part]
     violations: list[ViolatingDocument]
     """Documents that told of it and violate PROV-CONSTRAINTS."""
+    invalid: list[InvalidProduct]
 
 
 class Box(Wire):
@@ -316,6 +326,7 @@ class ProductItem(Wire):
     activity_name: str | None
     activity_status: str | None
     generated_at: str | None
+    is_invalid: bool
 
 
 class ActivityPage(Wire):

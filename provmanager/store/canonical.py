@@ -210,6 +210,28 @@ RELATIONS = {
         ("document", "prefix"),
         _OF_DOCUMENT,
     ),
+    "constraint_check": Relation(
+        """
+        SELECT d.sha256 AS document, c.n_violations, c.rules
+        FROM prov.constraint_check c JOIN prov.document d USING (document_id)""",
+        ("document",),
+        _OF_DOCUMENT,
+    ),
+    "assessment": Relation(
+        """
+        SELECT d.sha256 AS document, s.assessment_uuid AS assessment, s.kind, s.assessed_at,
+               s.reason, s.agent_iri, s.agent_name, s.revokes
+        FROM prov.assessment s JOIN prov.document d USING (document_id)""",
+        ("document",),
+        _OF_DOCUMENT,
+    ),
+    "assessed_entity": Relation(
+        """
+        SELECT d.sha256 AS document, x.entity_uuid AS assessed, x.outcome
+        FROM prov.assessed_entity x JOIN prov.document d USING (document_id)""",
+        ("document", "assessed"),
+        _OF_DOCUMENT,
+    ),
     **{
         table: Relation(
             f"SELECT encode(x.sha256, 'hex') AS {table}, x.content FROM prov.{table} x "  # noqa: S608
@@ -265,6 +287,17 @@ def nodes_of(session: Session, ids: Sequence[int]) -> Nodes:
         [i for i, _, is_activity in found if not is_activity],
         [uuid for _, uuid, _ in found],
     )
+
+
+def assessing(session: Session, uuids: Sequence[UUID]) -> list[int]:
+    """Return the documents that assess these, and those that take an assessment of these back."""
+    query = (
+        "WITH told AS (SELECT document_id, assessment_uuid FROM prov.assessed_entity "
+        "JOIN prov.assessment USING (document_id) WHERE entity_uuid = ANY(CAST(:u AS uuid[]))) "
+        "SELECT document_id FROM told UNION SELECT r.document_id FROM told "
+        "JOIN prov.assessment r ON r.revokes = told.assessment_uuid"
+    )
+    return list(session.execute(text(query), {"u": list(map(str, uuids))}).scalars())
 
 
 def document_ids(
