@@ -113,6 +113,7 @@ ANSWERS = [
     (wire.Validity, "Validity"),
     (wire.ViolatedRule, "ViolatedRule"),
     (wire.ViolatingDocument, "ViolatingDocument"),
+    (wire.InvalidProduct, "InvalidProduct"),
     (wire.WireError, "ErrorBody"),
     (wire.WorkflowRun, "WorkflowRun"),
 ]

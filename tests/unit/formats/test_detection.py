@@ -78,6 +78,7 @@ def test_a_fits_header_is_known_by_its_cards():
 def test_names_of_formats_are_those_of_documents():
     names = [candidate.name for candidate in FORMATS]
     assert {
+        "assessment",
         "run-json",
         "ctapipe",
         "ctao-product",
