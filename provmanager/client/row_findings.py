@@ -35,7 +35,6 @@ _KEYS: Mapping[str, tuple[str, ...]] = {
     "statement": ("document", "ordinal"),
     "constraint_check": ("document",),
     "namespace": ("document", "prefix"),
-    "constraint_check": ("document",),
     "assessment": ("document",),
     "assessed_entity": ("document", "assessed"),
     "package": ("environment", "name"),

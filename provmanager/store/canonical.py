@@ -210,13 +210,6 @@ RELATIONS = {
         ("document", "prefix"),
         _OF_DOCUMENT,
     ),
-    "constraint_check": Relation(
-        """
-        SELECT d.sha256 AS document, c.n_violations, c.rules
-        FROM prov.constraint_check c JOIN prov.document d USING (document_id)""",
-        ("document",),
-        _OF_DOCUMENT,
-    ),
     "assessment": Relation(
         """
         SELECT d.sha256 AS document, s.assessment_uuid AS assessment, s.kind, s.assessed_at,
