@@ -3,6 +3,7 @@
 import sys
 from contextlib import suppress
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from provmanager.errors import NotFoundError
@@ -44,12 +45,14 @@ def resumed(
 
 
 def _can_resume(runner: "Engine", former: "RunStatus") -> bool:
-    """Whether the directory of the run is here, and of this engine."""
+    """Whether the run is this engine's, lies here, and has a record to go on from."""
+    from jobs.engines.local.directory import RunDirectory
+
     try:
-        runner.request(former.id)
+        directory = runner.status(former.id).directory
     except NotFoundError:
         return False
-    return True
+    return directory is not None and RunDirectory(Path(directory)).record_file.is_file()
 
 
 def former_run(plan: str, server: ServerOptions) -> "RunStatus | None":
