@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from provmanager.errors import JSONDict, NotFoundError, ProvError
 
-from ._cli import ServerOptions, connect
+from ._cli import Output, ServerOptions, connect
 
 if TYPE_CHECKING:
     from jobs.ctadirac import DiracJob
@@ -70,6 +70,27 @@ class DescribedJob:
             )
         inputs = {**request.inputs, INPUT_DATA: places, LFNS: lfns}
         return replace(request, inputs=inputs, job=asked_of_grid(self.job))
+
+
+def translated(source: str | None, output: Output) -> str | None:
+    """Return the production that a file of CTADIRAC's ``ProdSteps`` is; other sources as they are.
+
+    What it is made of lies in the state directory, under the digest of the file.
+    """
+    path = Path(source or "")
+    if path.suffix not in (".yml", ".yaml"):  # before anything heavy is imported
+        return source
+    from jobs.ctadirac import is_prod_steps, translate_production
+
+    if not is_prod_steps(path):
+        return source
+    from provmanager.config import state_dir
+    from provmanager.ids import file_sha256
+
+    folder = state_dir() / "documents" / file_sha256(path)[:16]
+    made = translate_production(path, folder)
+    output.note(f"{path} is a production of CTADIRAC, translated to {made}")
+    return str(made)
 
 
 def read_source(source: str) -> DescribedJob | None:

@@ -18,7 +18,7 @@ from ._cli import (
     output_options,
     server_options,
 )
-from ._dirac_jobs import DescribedJob, read_source
+from ._dirac_jobs import DescribedJob, read_source, translated
 from ._once import resumed
 from ._productions import names_production, refuse_options, submit_production
 from ._runs import (
@@ -122,8 +122,10 @@ def main(
     A production takes from the record what its steps ask for, each input once, however often and
     by how many it is submitted. Ctrl-C leaves its runs alone; submitted again, it goes on.
 
-    A job description is the XML or JDL of DIRAC's and CTADIRAC's job classes.
+    A job description is the XML or JDL of DIRAC's and CTADIRAC's job classes; a production may be
+    one of CTADIRAC too (ProdSteps).
     """
+    pipeline = translated(pipeline, output)
     if names_production(pipeline):
         refuse_options(config=config, set=settings, resume=resume, again=is_again, run_dir=run_dir)
         code = submit_production(

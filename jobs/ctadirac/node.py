@@ -21,6 +21,7 @@ from provmanager.capture.command import observed
 from provmanager.errors import ProvError
 
 from .description import DiracJob, DiracStep, read_job
+from .registration import PROGRAM, record_metadata
 from .standins import StandIns
 from .tool_logs import ToolLogs
 
@@ -88,6 +89,8 @@ class _Steps:
         with recording as run:
             code = self._perform(step, command, run)
             known = self.logs.record(run)
+            if step.program == PROGRAM and not code:
+                record_metadata(step, self.folder, run)
             for path in _changed(before, _stamps(self.folder)):
                 if str(path) not in known:
                     run.output(path)

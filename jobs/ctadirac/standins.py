@@ -26,6 +26,7 @@ from provmanager.capture.command import observed
 from provmanager.formats import read
 
 from .description import DiracStep
+from .registration import registered_files
 from .tool_logs import ToolLogs, packed_log
 
 _PROGRAMS = {"ctapipe": "ctapipe-process"}
@@ -164,11 +165,9 @@ class StandIns:
         return 0
 
     def _manage(self, step: DiracStep, run: Run, log: BinaryIO) -> int:
-        words = step.words()
-        pattern = words[3] if len(words) > 3 else ""
-        files = sorted(self.folder.glob(pattern.removeprefix("./"))) if pattern else []
+        files = registered_files(step, self.folder)
         text = (
-            f"{len(files)} files of {pattern!r} were not put into DIRAC's catalogue: they are "
+            f"{len(files)} files were not put into DIRAC's catalogue: they are "
             "products of this run, and go where the options of the grid say"
         )
         run.message(text, level="info", code="stand-in")

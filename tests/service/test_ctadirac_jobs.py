@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import sys
+import uuid
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from service.captured import work_at
 
 from client_scripts import submit
 from provmanager.config.settings import Settings, load_settings
+from provmanager.ids import file_sha256
 
 MADE = Path(__file__).parents[1] / "data" / "ctadirac"
 SHOWERS = "MC/PROD5/Paranal/gamma/sim_telarray/0000/Data/000xxx"
@@ -240,3 +242,59 @@ def test_on_the_grid_programs_of_the_sandbox_run_as_they_are_and_lfns_are_ctadir
         found = client.lineage(client.resolve(lfn)["id"])
         (root,) = [e for e in found["entities"] if e["name"].endswith(".simtel.zst")]
         assert root["id"] == client.resolve(f"LFN:/ctao/{SHOWERS}/{name}.simtel.zst")["id"]
+
+
+def deliver(client, folder: Path, n_files: int, **metadata: object) -> set[str]:
+    """Record showers as delivered, with the metadata that they have in DIRAC's file catalogue."""
+    files = [folder / f"gamma_run{n}.simtel.zst" for n in range(n_files)]
+    for path in files:
+        path.write_text(f"showers {path}\n")
+    record = {
+        "schema": "provmanager/activity.v1",
+        "id": str(uuid.uuid4()),
+        "name": "deliver",
+        "status": "completed",
+        "started_at": "2026-01-01T00:00:00Z",
+        "ended_at": "2026-01-01T00:01:00Z",
+        "outputs": [{**metadata, "url": str(p), "sha256": file_sha256(p)} for p in files],
+    }
+    client.record(json.dumps(record).encode(), name="deliver.json")
+    return {path.name for path in files}
+
+
+def test_a_production_of_ctadirac_takes_each_file_once_and_its_metadata_find_what_it_made(
+    client, folder, monkeypatch
+) -> None:
+    write_tool(folder / "bin", "ctapipe-process", "ctapipe-merge")
+    monkeypatch.setenv("PATH", f"{folder / 'bin'}:{os.environ['PATH']}")
+    names = deliver(
+        client, folder, 3, MCCampaign="PROD5", array_layout="Alpha", site="Paranal",
+        particle="gamma", phiP=180, thetaP=20.0, sct="False", nsb=1, data_level=0,
+        outputType="Data",
+    )  # fmt: skip
+    source = MADE / "productions" / "process_and_merge.yml"
+    done = submitted(str(source), "--engine", "local", "--json")
+    assert done.exit_code == 0, done.output
+    status = json.loads(done.stdout)
+    assert [step["inputs"]["completed"] for step in status["steps"]] == [3, 3, 1]
+    assert [step["inputs"]["doubled"] for step in status["steps"]] == [0, 0, 0]
+    again = submitted(str(source), "--engine", "local", "--dry-run", "--json")
+    assert (again.exit_code, json.loads(again.stdout)) == (0, [])  # each once
+
+    later = folder / "later.yml"
+    later.write_text(
+        "ProdSteps:\n"
+        "  - ID: 1\n"
+        "    input_meta_query: {MCCampaign: PROD5, array_layout: Alpha, site: Paranal,\n"
+        "      particle: gamma, phiP: 180, thetaP: 20.0, analysis_prog: ctapipe-merge,\n"
+        "      analysis_prog_version: v0.19.2, data_level: 2, merged: 2, outputType: Data}\n"
+        "    job_config: {type: Merging, version: v0.19.2, group_size: 5}\n"
+        "Common: {MCCampaign: PROD5, configuration_id: 8, base_path: /ctao/MC}\n"
+    )
+    found = submitted(str(later), "--engine", "local", "--dry-run", "--json")
+    assert found.exit_code == 0, found.output
+    (group,) = json.loads(found.stdout)
+    (taken,) = group["inputs"]
+    assert taken["name"].endswith("alpha_test_merged.DL2.h5")
+    lineage = client.lineage(taken["id"])
+    assert names <= {entity["name"] for entity in lineage["entities"]}

@@ -6,7 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from jobs.ctadirac import asked_of_grid, make_inputs, read_job
+from jobs.ctadirac import (
+    asked_of_grid,
+    is_prod_steps,
+    make_inputs,
+    read_job,
+    translate_production,
+    write_xml,
+)
+from jobs.productions import load_production
 from provmanager.errors import NotFoundError, UsageError
 
 MADE = Path(__file__).parents[2] / "data" / "ctadirac"
@@ -116,3 +124,68 @@ def test_missing_files_are_named(tmp_path):
     jdl.write_text('Executable = "x"; InputSandbox = {"SB:SandboxSE|/S3/a"};')
     with pytest.raises(UsageError, match="not of this machine"):
         make_inputs(read_job(jdl))
+
+
+def test_a_production_of_ctadirac_gets_the_jobs_that_ctadirac_makes_of_it(tmp_path):
+    """The XML beside it was made by CTADIRAC's own classes of the same document."""
+    source = MADE / "productions" / "process_and_merge.yml"
+    assert is_prod_steps(source)
+    loaded = load_production(translate_production(source, tmp_path / "made"))
+    names = ["ctapipe_process_1", "ctapipe_merge_2", "ctapipe_merge_3"]
+    assert [step.name for step in loaded.production.steps] == names
+    for number, name in enumerate(names, 1):
+        theirs = read_job(source.with_name(f"{source.stem}.{number}.xml"))
+        ours = read_job(tmp_path / "made" / f"{name}.xml")
+        for one, other in zip(theirs.steps, ours.steps, strict=True):
+            assert (one.name, one.executable, one.words(), one.log_file) == (
+                other.name, other.executable, other.words(), other.log_file,
+            )  # fmt: skip
+    first, second, third = loaded.production.steps
+    assert first.input.metadata == {
+        "MCCampaign": "PROD5", "array_layout": "Alpha", "site": "Paranal", "particle": "gamma",
+        "phiP": 180, "thetaP": 20.0, "sct": "False", "nsb": 1, "data_level": 0,
+        "outputType": "Data",
+    }  # fmt: skip
+    assert (second.input.from_step, third.input.from_step) == (first.name, second.name)
+    assert [step.group_size for step in loaded.production.steps] == [2, 50, 10000]
+
+
+def test_what_of_a_production_cannot_be_translated_is_named_with_its_place(tmp_path):
+    path = tmp_path / "prod.yml"
+    path.write_text(
+        "ProdSteps:\n"
+        "  - {ID: 1, input_meta_query: {dataset: Prod5_DL0, moon: blue},\n"
+        "     job_config: {type: CtapipeProcessing, version: v1, ctapipe_site_config: x.yml}}\n"
+        "  - {ID: 2, input_meta_query: {parentID: 7}, job_config: {type: Merging}}\n"
+        "  - {ID: 3, input_meta_query: {}, job_config: {type: CtapipeTrainEnergy}}\n"
+        "  - {input_meta_query: {}}\n"
+        "Common: {MCCampaign: X, other: 1}\n"
+    )
+    with pytest.raises(UsageError) as caught:
+        translate_production(path, tmp_path / "made")
+    for said in (
+        "/ProdSteps/0/input_meta_query/dataset: Prod5_DL0 is kept in DIRAC's file catalogue",
+        "/ProdSteps/0/input_meta_query/moon: 'blue'",
+        "/ProdSteps/0/job_config/ctapipe_site_config: not known",
+        "/ProdSteps/1/input_meta_query/parentID: 7",
+        "/ProdSteps/1/job_config/version: is missing",
+        "/ProdSteps/2/job_config/type: 'CtapipeTrainEnergy'",
+        "/ProdSteps/3: expected ID",
+        "/Common/other",
+        "step 1: array_layout is missing",
+        "step 1: job_config/output_extension is missing",
+    ):
+        assert said in caught.value.message
+    assert not (tmp_path / "made").exists()
+    path.write_text("ProdSteps: 3\n")
+    with pytest.raises(UsageError, match="a list of steps"):
+        translate_production(path, tmp_path / "made")
+
+
+def test_a_job_that_is_written_is_read_the_same(tmp_path):
+    job = read_job(MADE / "merge" / "job.jdl")
+    path = tmp_path / "again.xml"
+    path.write_text(write_xml(job))
+    again = read_job(path)
+    assert (again.steps, again.input_data) == (job.steps, job.input_data)
+    assert asked_of_grid(again) == asked_of_grid(job)
