@@ -171,14 +171,17 @@ class _Bars:
         self._progress.console.print(printable(text), markup=False, highlight=False)
 
     def update(self, status: "ProductionStatus") -> None:
+        from jobs.productions.estimate import estimate
+
         for step in status["steps"]:
             row = _row(step)
             failed = f", {row['failed']} given up" if row["failed"] else ""
             self._show(step["name"], row["completed"], row["inputs"],
                        f"{row['running_runs']} running{failed}")  # fmt: skip
-        self._show("", 0, None, said(status))
+        found = estimate(status, datetime.now(UTC))
+        self._show("runs", found.n_done, found.n_done + found.n_left, said(status))
 
-    def _show(self, name: str, done: int, total: int | None, text: str) -> None:
+    def _show(self, name: str, done: int, total: int, text: str) -> None:
         if name not in self._tasks:
-            self._tasks[name] = self._progress.add_task(name, said=text)
+            self._tasks[name] = self._progress.add_task(name, said=text, total=total)
         self._progress.update(self._tasks[name], completed=done, total=total, said=text)

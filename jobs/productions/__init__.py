@@ -8,7 +8,7 @@
 `estimate`    how much is left, and until when
 ============  ===========================================================================
 
-The service decides which inputs a run takes (`provmanager.logic.productions`).
+The service decides which inputs a run takes (`provmanager.logic.production_claims`).
 """
 
 from .document import LoadedProduction, load_production

@@ -1,21 +1,23 @@
 """Talk to a provenance server; importing this loads no HTTP library, only using it does."""
 
 from .client import ProvClient
+from .production_wire import (
+    Group,
+    GroupInput,
+    OpenRun,
+    ProductionDefined,
+    ProductionItem,
+    ProductionStatus,
+    ProductionStepStatus,
+)
 from .spool import DrainResult, Spool
 from .wire import (
     ActivityItem,
     BulkItem,
     BulkResult,
     DescriptionsResult,
-    Group,
-    GroupInput,
     LineageAnswer,
     NewToken,
-    OpenRun,
-    ProductionDefined,
-    ProductionItem,
-    ProductionStatus,
-    ProductionStepStatus,
     ProductItem,
     Receipt,
     Resolved,

@@ -12,6 +12,13 @@ from provmanager.errors import UnavailableError
 from provmanager.model import ExportFormat
 
 from .bodies import Multipart, Source, pieces, size_bytes
+from .production_wire import (
+    Group,
+    OpenRun,
+    ProductionDefined,
+    ProductionItem,
+    ProductionStatus,
+)
 from .spool import Spool
 from .transport import Transport
 from .wire import (
@@ -21,15 +28,10 @@ from .wire import (
     DescriptionsResult,
     Direction,
     DocumentFormat,
-    Group,
     Info,
     JSONDict,
     LineageAnswer,
     NewToken,
-    OpenRun,
-    ProductionDefined,
-    ProductionItem,
-    ProductionStatus,
     ProductItem,
     Receipt,
     Resolved,

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Depends, Path, Query, Request
 
 from provmanager.errors import AuthorisationError, UsageError
 from provmanager.formats.production_document import read_production
-from provmanager.logic import productions
+from provmanager.logic import production_claims, productions
 from provmanager.logic.ingest import IngestPolicy
 from provmanager.logic.search import MAX_PAGE
 from provmanager.model import Principal, Role
@@ -14,8 +14,7 @@ from provmanager.model import Principal, Role
 from .deps import SessionDep, SettingsDep
 from .intake import Intake
 from .limits import read_document
-from .security import require
-from .wire import (
+from .production_wire import (
     ClaimRequest,
     Groups,
     OpenRuns,
@@ -24,6 +23,7 @@ from .wire import (
     ProductionStatus,
     RunReport,
 )
+from .security import require
 
 router = APIRouter(prefix="/v1/productions", tags=["productions"])
 
@@ -99,8 +99,10 @@ def claim_groups(
 ) -> Groups:
     """Claim groups of inputs for runs that the caller submits: each input once, whoever asks."""
     filled = None if wanted.filled is None else frozenset(wanted.filled)
-    asked = productions.Claim(**{**dict(wanted), "filled": filled})
-    items = productions.claim(session, name, asked, policy=policy, by=_unbound(submitter).name)
+    asked = production_claims.Claim(**{**dict(wanted), "filled": filled})
+    items = production_claims.claim(
+        session, name, asked, policy=policy, by=_unbound(submitter).name
+    )
     return Groups.model_validate({"items": items})
 
 

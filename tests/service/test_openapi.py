@@ -8,7 +8,7 @@ import httpx
 import pytest
 from data.snapshots import assert_is_snapshot
 
-from provmanager.client import wire
+from provmanager.client import production_wire, wire
 from provmanager.client.client import ProvClient
 from provmanager.service.app import create_app
 
@@ -83,24 +83,24 @@ ANSWERS = [
     (wire.DocumentNote, "Note"),
     (wire.EntityOutcome, "EntityOutcome"),
     (wire.Flow, "Flow"),
-    (wire.Group, "Group"),
-    (wire.GroupInput, "GroupInput"),
+    (production_wire.Group, "Group"),
+    (production_wire.GroupInput, "GroupInput"),
     (wire.Info, "Info"),
     (wire.LineageActivity, "LineageActivity"),
     (wire.LineageAnswer, "Lineage"),
     (wire.LineageEntity, "LineageEntity"),
     (wire.Membership, "Membership"),
     (wire.NewToken, "NewToken"),
-    (wire.OpenRun, "OpenRun"),
+    (production_wire.OpenRun, "OpenRun"),
     (wire.Part, "Part"),
     (wire.ProductItem, "ProductItem"),
-    (wire.ProductionDefined, "ProductionDefined"),
-    (wire.ProductionFailure, "ProductionFailure"),
-    (wire.ProductionInputCounts, "ProductionInputCounts"),
-    (wire.ProductionItem, "ProductionItem"),
-    (wire.ProductionRunCounts, "ProductionRunCounts"),
-    (wire.ProductionStatus, "ProductionStatus"),
-    (wire.ProductionStepStatus, "ProductionStepStatus"),
+    (production_wire.ProductionDefined, "ProductionDefined"),
+    (production_wire.ProductionFailure, "ProductionFailure"),
+    (production_wire.ProductionInputCounts, "ProductionInputCounts"),
+    (production_wire.ProductionItem, "ProductionItem"),
+    (production_wire.ProductionRunCounts, "ProductionRunCounts"),
+    (production_wire.ProductionStatus, "ProductionStatus"),
+    (production_wire.ProductionStepStatus, "ProductionStepStatus"),
     (wire.Receipt, "Receipt"),
     (wire.Resolved, "Resolved"),
     (wire.RunListItem, "RunListItem"),
@@ -150,7 +150,8 @@ def test_the_client_expects_what_the_service_answers(
 
 
 def test_every_class_of_the_client_has_its_schema() -> None:
-    classes = {value for value in vars(wire).values() if is_typeddict(value)}
+    named = {**vars(wire), **vars(production_wire)}
+    classes = {value for value in named.values() if is_typeddict(value)}
     own = {wire.Spooled}  # never crosses HTTP
     inner = {c for c in classes if c.__name__ in ("Counts", "Limits", "RunFields", "SearchPage")}
     assert classes - own - inner == {cls for cls, _ in ANSWERS}
