@@ -13,6 +13,8 @@ MAX_REMARKS = 3
 """Contradicting times of one document that are shown unless all are asked for."""
 MAX_STATEMENTS = 4
 """Statements of one violation that are shown unless all are asked for."""
+MAX_STEPS = 10
+"""Links of a chain of events that are shown unless all are asked for."""
 _STYLES = {"valid": "good", "violates": "bad", "unread": "warn"}
 
 
@@ -59,7 +61,13 @@ def _violation(violation: JSONDict, look: Look) -> Iterator[str]:
 def _told(label: str, violation: JSONDict, look: Look) -> Iterator[str]:
     where = f" in bundle {printable(violation['bundle'])}" if violation["bundle"] else ""
     yield f"  {label}{where}: {printable(violation['message'])}"
-    for step in violation["chain"]:
+    chain: Sequence[JSONDict] = violation["chain"]
+    n_left = 0 if look.verbose else len(chain) - MAX_STEPS
+    for number, step in enumerate(chain):
+        if n_left > 0 and MAX_STEPS - 1 <= number < len(chain) - 1:  # the last closes the circle
+            if number == MAX_STEPS - 1:
+                yield f"    … {counted(n_left, 'more step')} (-v shows all)"
+            continue
         word = "strictly precedes" if step["strict"] else "precedes"
         events = f"{printable(step['earlier'])} {word} {printable(step['later'])}"
         yield f"    {events}, by {rule_label(step['rule'])}"

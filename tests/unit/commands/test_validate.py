@@ -61,6 +61,17 @@ def test_a_violation_names_its_rule_its_chain_and_the_lines(folder: Path):
     assert "it violates PROV-CONSTRAINTS" in result.stderr
 
 
+def test_of_a_long_chain_the_ends_are_shown(folder: Path):
+    n = 40
+    entities = "\n".join(f"entity(ex:e{i})" for i in range(n))
+    links = "\n".join(f"wasDerivedFrom(ex:e{(i + 1) % n}, ex:e{i})" for i in range(n))
+    (folder / "long.provn").write_text(VALID.replace("entity(ex:e)", f"{entities}\n{links}"))
+    short, full = (run(*flags, str(folder / "long.provn")).stdout for flags in ((), ("-v",)))
+    assert short.count("strictly precedes") == 10
+    assert f"… {n - 10} more steps" in short
+    assert full.count("strictly precedes") == n
+
+
 def test_json_has_one_object_a_document_with_pointers(folder: Path):
     result = run("--json", str(folder / "overlap.json"), str(folder / "valid.provn"))
     overlap, valid = (json.loads(line) for line in result.stdout.splitlines())
