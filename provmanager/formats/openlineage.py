@@ -14,7 +14,7 @@ document of its own or stands with others in one, and the record is the same. Wh
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
@@ -32,6 +32,7 @@ from ..model import (
     WasGeneratedBy,
     WasInformedBy,
 )
+from .gathered import Gathered
 from .json_fields import JSONObject
 from .json_stream import JsonStream
 from .note_book import NoteBook
@@ -51,21 +52,6 @@ _KINDS = {kind.value: kind for kind in EntityKind}
 _ENDED = ("COMPLETE", "FAIL", "ABORT")
 
 
-@dataclass(slots=True)
-class _Found:
-    """What is read so far; elements by their keys."""
-
-    notes: NoteBook
-    activities: dict[UUID, Activity] = field(default_factory=dict)
-    entities: dict[str, Entity] = field(default_factory=dict)
-    agents: dict[str, Agent] = field(default_factory=dict)
-    used: dict[Used, None] = field(default_factory=dict)
-    generated: dict[WasGeneratedBy, None] = field(default_factory=dict)
-    informed: dict[WasInformedBy, None] = field(default_factory=dict)
-    associated: dict[WasAssociatedWith, None] = field(default_factory=dict)
-    attributed: dict[WasAttributedTo, None] = field(default_factory=dict)
-
-
 def read_stream_of_events(stream: JsonStream, *, reason: str) -> Document:
     """Return what the events of `stream` state; those of one run together.
 
@@ -74,7 +60,7 @@ def read_stream_of_events(stream: JsonStream, *, reason: str) -> Document:
     DocumentError
         An event is not as OpenLineage's schema says (``pointer``, ``expected``, ``found``).
     """
-    found = _Found(NoteBook(stream.notes))
+    found = Gathered(NoteBook(stream.notes))
     values = clean_json(stream.values) if stream.needs_cleaning else stream.values
     runs: dict[UUID, list[Event]] = {}
     for event in read_events(values):
@@ -85,28 +71,16 @@ def read_stream_of_events(stream: JsonStream, *, reason: str) -> Document:
     for events in runs.values():
         events.sort(key=lambda event: event.rank)
         _read_run(events, found)
-    return Document(
-        format=FORMAT,
-        reason=reason,
-        activities=tuple(found.activities.values()),
-        entities=tuple(found.entities.values()),
-        agents=tuple(found.agents.values()),
-        used=tuple(found.used),
-        generated=tuple(found.generated),
-        informed=tuple(found.informed),
-        associated=tuple(found.associated),
-        attributed=tuple(found.attributed),
-        notes=found.notes.to_tuple(),
-    )
+    return found.document(format=FORMAT, reason=reason)
 
 
-def _read_run(events: Sequence[Event], found: _Found) -> None:
+def _read_run(events: Sequence[Event], found: Gathered) -> None:
     """Add one run; of its events, those that say how it ended come first."""
     activity = _activity(events, found.notes)
-    held = found.activities.get(activity.uuid)
+    held = found.activities.get(activity.key)
     if held is not None:  # so far only named, as the parent of another
         activity = replace(activity, name=activity.name or held.name)
-    found.activities[activity.uuid] = activity
+    found.activities[activity.key] = activity
     for event in events:
         _read_parents(event, activity.key, found)
         _read_owners(event, activity.key, found)
@@ -183,7 +157,7 @@ def _text(facet: JSONObject | None, key: str) -> str | None:
     return value if isinstance(value, str) and value else None
 
 
-def _read_parents(event: Event, key: str, found: _Found) -> None:
+def _read_parents(event: Event, key: str, found: Gathered) -> None:
     parent, root = event.parent, event.root
     if parent is None or parent.uuid == UUID(key):
         return
@@ -194,11 +168,12 @@ def _read_parents(event: Event, key: str, found: _Found) -> None:
         found.informed[_part(str(parent.uuid), root, ROOT_RULE)] = None
 
 
-def _name_run(run: RunName, found: _Found) -> None:
+def _name_run(run: RunName, found: Gathered) -> None:
     """Add a run of which only its parts tell, but for what its own events say."""
-    if run.uuid not in found.activities:
-        found.activities[run.uuid] = Activity(
-            key=str(run.uuid),
+    key = str(run.uuid)
+    if key not in found.activities:
+        found.activities[key] = Activity(
+            key=key,
             uuid=run.uuid,
             name=run.job.name,
             attributes={"job.namespace": run.job.namespace},
@@ -211,12 +186,12 @@ def _part(key: str, outer: RunName, rule: str) -> WasInformedBy:
     )
 
 
-def _read_owners(event: Event, key: str, found: _Found) -> None:
+def _read_owners(event: Event, key: str, found: Gathered) -> None:
     for agent, role in _owners(event.job_facets, found):
         found.associated[WasAssociatedWith(activity=key, agent=agent, role=role)] = None
 
 
-def _owners(facets: JSONObject, found: _Found) -> Iterable[tuple[str, str]]:
+def _owners(facets: JSONObject, found: Gathered) -> Iterable[tuple[str, str]]:
     """Yield the owners of a job or data set, (key of the agent, what they are to it)."""
     listed = facets.get("ownership", {}).get("owners")
     for owner in listed if isinstance(listed, list) else ():
@@ -227,12 +202,12 @@ def _owners(facets: JSONObject, found: _Found) -> Iterable[tuple[str, str]]:
             yield iri, _text(owner, "type") or "owner"
 
 
-def _input(dataset: Dataset, activity: Activity, found: _Found) -> str:
+def _input(dataset: Dataset, activity: Activity, found: Gathered) -> str:
     return _entity(dataset, f"{activity.key}/input", found, has_version=True)
 
 
 def _read_output(
-    dataset: Dataset, activity: Activity, stale: set[tuple[str, ...]] | None, found: _Found
+    dataset: Dataset, activity: Activity, stale: set[tuple[str, ...]] | None, found: Gathered
 ) -> None:
     """Add an output.
 
@@ -269,7 +244,7 @@ def _identity(dataset: Dataset) -> tuple[str, ...]:
     return (dataset.namespace, dataset.name, version) if version else ()
 
 
-def _read_design(event: Event, found: _Found) -> None:
+def _read_design(event: Event, found: Gathered) -> None:
     """Add data sets that are described without a run; nothing was read or written."""
     for dataset in (*event.inputs, *event.outputs):
         whole = Dataset(dataset.namespace, dataset.name, dataset.facets, dataset.pointer)
@@ -280,7 +255,7 @@ def _read_design(event: Event, found: _Found) -> None:
 
 
 def _entity(
-    dataset: Dataset, side: str, found: _Found, *, has_version: bool, has_place: bool = True
+    dataset: Dataset, side: str, found: Gathered, *, has_version: bool, has_place: bool = True
 ) -> str:
     """Add a data set, or what is said of it again; return its key."""
     own = dataset.facets.get(ENTITY_FACET, {})

@@ -38,6 +38,7 @@ from ..model import (
     WasInformedBy,
 )
 from . import prov_terms as terms
+from .gathered import Gathered
 from .instants import parse_instant
 from .json_fields import child, wrong
 from .json_stream import JsonStream
@@ -67,22 +68,13 @@ _RANDOM_UUIDS = (1, 4, 6, 7)
 
 
 @dataclass(slots=True)
-class _Found:
-    """What is read so far; elements by their keys."""
+class _Found(Gathered):
+    """What is read so far."""
 
-    graph: Graph
-    digest: str
-    notes: NoteBook
-    results: set[str]
+    graph: Graph = field(kw_only=True)
+    digest: str = field(kw_only=True)
+    results: set[str] = field(kw_only=True)
     has_noted_zone: bool = False
-    activities: dict[str, Activity] = field(default_factory=dict)
-    entities: dict[str, Entity] = field(default_factory=dict)
-    agents: dict[str, Agent] = field(default_factory=dict)
-    used: dict[Used, None] = field(default_factory=dict)
-    generated: dict[WasGeneratedBy, None] = field(default_factory=dict)
-    informed: dict[WasInformedBy, None] = field(default_factory=dict)
-    members: dict[HadMember, None] = field(default_factory=dict)
-    associated: dict[WasAssociatedWith, None] = field(default_factory=dict)
 
     def own(self, name: str) -> str:
         """Return the IRI of what only this crate calls `name`."""
@@ -101,7 +93,8 @@ def read_crate(stream: JsonStream, data: bytes, *, reason: str) -> Document:
     graph = Graph(crate)
     actions = graph.of_type(*_RUNS)
     results = {name for action in actions for name in action.ids("result")}
-    found = _Found(graph, sha256_hex(data), NoteBook(stream.notes), results)
+    notes = NoteBook(stream.notes)
+    found = _Found(notes, graph=graph, digest=sha256_hex(data), results=results)
     for action in actions:
         _read_action(action, found)
     for engine in graph.of_type("OrganizeAction"):
@@ -112,19 +105,7 @@ def read_crate(stream: JsonStream, data: bytes, *, reason: str) -> Document:
         for thing in graph.of_type("File"):
             if thing.digests:
                 _entity(thing, found)
-    return Document(
-        format=FORMAT,
-        reason=reason,
-        activities=tuple(found.activities.values()),
-        entities=tuple(found.entities.values()),
-        agents=tuple(found.agents.values()),
-        used=tuple(found.used),
-        generated=tuple(found.generated),
-        informed=tuple(found.informed),
-        members=tuple(found.members),
-        associated=tuple(found.associated),
-        notes=found.notes.to_tuple(),
-    )
+    return found.document(format=FORMAT, reason=reason)
 
 
 # actions ------------------------------------------------------------------------------------------

@@ -28,7 +28,23 @@ _PATTERNS = (
     "ctapipe-samples/ctao-datamodel/*.json",
     "lstosa/*.log",
     "cwlprov/runcrate-tests/*/metadata/provenance/*",
+    "cwlprov/runcrate-tests/*/ro-crate-metadata.json",
+    "workflow-run-crate/*/*/ro-crate-metadata.json",
+    "openlineage/spec/tests/example_full_event.json",
 )
+_EVENT = b"""{"eventType": "COMPLETE", "eventTime": "2026-11-21T01:16:10.528Z",
+ "producer": "https://example.org/etl", "schemaURL": "https://openlineage.io/spec/2-0-2/x.json",
+ "run": {"runId": "0190c0d2-7a3e-7f66-8b3d-3f1c1a2b3c4d", "facets": {
+  "parent": {"run": {"runId": "0190c0d2-0000-7000-8000-000000000001"},
+             "job": {"namespace": "n", "name": "dag"}},
+  "executionParameters": {"parameters": [{"key": "sigma", "value": "5"}]}}},
+ "job": {"namespace": "n", "name": "merge", "facets": {
+  "ownership": {"owners": [{"name": "team:dl", "type": "MAINTAINER"}]}}},
+ "inputs": [{"namespace": "s3://b", "name": "x", "facets": {"version": {"datasetVersion": "1"}}}],
+ "outputs": [{"namespace": "s3://b", "name": "y", "facets": {
+  "symlinks": {"identifiers": [{"namespace": "hive://h", "name": "t", "type": "TABLE"}]},
+  "lifecycleStateChange": {"lifecycleStateChange": "RENAME",
+   "previousIdentifier": {"namespace": "s3://b", "name": "z"}}}}]}"""
 SETTINGS = settings(
     deadline=None, suppress_health_check=list(HealthCheck), database=None, print_blob=True
 )
@@ -40,6 +56,7 @@ def originals(prov_data: Path) -> list[bytes]:
     real = [p for pattern in _PATTERNS for p in sorted(prov_data.glob(pattern))]
     paths = [*sorted(_EXAMPLES.glob("activity*")), *real]
     found = [p.read_bytes() for p in paths if p.is_file() and p.stat().st_size < 60_000]
+    found += [_EVENT] * 6  # as the others come in numbers
     assert len(found) > 20
     return found
 

@@ -12,12 +12,13 @@ from service.snapshot import difference, recorded
 from provmanager.client import ProvClient
 from provmanager.formats import read
 from provmanager.logic.ingest import IngestPolicy
-from provmanager.model import Document, InformKind
+from provmanager.model import Document, ExportFormat, InformKind
 
 PATTERNS = (
     "cwlprov/**/*.cwlprov.json",
     "workflow-run-crate/cwlprov/**/*.cwlprov.json",
     "**/ro-crate-metadata.json",
+    "openlineage/spec/tests/example_full_event.json",
 )
 
 
@@ -173,6 +174,27 @@ def test_lineages_come_out_as_valid_openlineage_events(
                 parent.validate(event["run"]["facets"])
                 n_events += 1
     assert n_events > 30
+
+
+def test_lineages_come_out_in_every_format_and_are_read_again(
+    documents: list[tuple[Path, Document]], client: ProvClient
+) -> None:
+    """That each is valid is tested where it is written; here, that nothing of these stops it."""
+    seen = set()
+    for path, document in documents:
+        system = path.relative_to(path.parents[3]).parts[0]
+        if system in seen or not document.generated:
+            continue
+        seen.add(system)
+        (run, *_) = {g.activity for g in document.generated}
+        uuid = next(str(a.uuid) for a in document.activities if a.key == run)
+        for form in ExportFormat:
+            data = client.export(uuid, export_format=form)
+            assert data, (path, form)
+            if form in ("prov-json", "prov-n", "prov-xml", "openlineage"):
+                again = read(data)
+                assert uuid in {str(a.uuid) for a in again.activities}, (path, form)
+    assert len(seen) > 5
 
 
 def test_events_make_the_same_runs_and_products_again(client: ProvClient, prov_data: Path) -> None:
