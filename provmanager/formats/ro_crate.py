@@ -19,6 +19,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
+from urllib.parse import quote
 from uuid import UUID
 
 from ..ids import activity_uuid, clean_json, parse_uuid, sha256_hex
@@ -49,7 +50,7 @@ __all__ = ["FORMAT", "STEP_RULE", "matches", "read_crate"]
 
 FORMAT = "ro-crate"
 STEP_RULE = "ro-crate-step"
-INSTRUMENT = "instrument"
+INSTRUMENT, AGENT = "instrument", "agent"
 
 _RUNS = ("CreateAction", "UpdateAction", "ActivateAction")
 _STATUSES = {
@@ -78,7 +79,9 @@ class _Found(Gathered):
 
     def own(self, name: str) -> str:
         """Return the IRI of what only this crate calls `name`."""
-        return name if terms.is_global(name) else f"urn:sha256:{self.digest}#{name}"
+        if terms.is_global(name):
+            return name
+        return f"urn:sha256:{self.digest}#{quote(name, safe='/:@!$&()*+,;=~')}"
 
 
 def read_crate(stream: JsonStream, data: bytes, *, reason: str) -> Document:
@@ -131,7 +134,7 @@ def _read_action(action: Thing, found: _Found) -> None:
         elif "SoftwareApplication" in thing.types and terms.is_global(thing.id):
             _associate(action.id, thing, INSTRUMENT, found)
     for thing in graph.refer(action, "agent"):
-        _associate(action.id, thing, None, found)
+        _associate(action.id, thing, AGENT, found)
 
 
 def _parameters(instruments: Iterable[Thing], side: str) -> set[str]:
@@ -256,7 +259,7 @@ def _read_engine(engine: Thing, found: _Found) -> None:
     instruments = graph.refer(engine, "instrument")
     found.activities[engine.id] = _activity(engine, found, instruments, [])
     for thing in graph.refer(engine, "agent"):
-        _associate(engine.id, thing, None, found)
+        _associate(engine.id, thing, AGENT, found)
     for thing in instruments:
         _associate(engine.id, thing, INSTRUMENT, found)
     workflows = [name for name in engine.ids("result") if name in found.activities]
@@ -353,7 +356,7 @@ def _locations(thing: Thing) -> tuple[str, ...]:
     return tuple(dict.fromkeys(p for p in places if p and not p.startswith("file:///")))
 
 
-def _associate(activity: str, thing: Thing, role: str | None, found: _Found) -> None:
+def _associate(activity: str, thing: Thing, role: str, found: _Found) -> None:
     kinds = {k for k in AgentKind if k.value in thing.types}
     if "SoftwareApplication" in thing.types:
         kinds = {AgentKind.SOFTWARE_AGENT}

@@ -56,7 +56,7 @@ def test_names_that_are_the_crates_own_differ_from_crate_to_crate():
     first = crate(action("#run"), {"@id": "#a", "@type": "File"}).activities[0]
     second = crate(action("#run"), {"@id": "#b", "@type": "File"}).activities[0]
     assert first.uuid != second.uuid
-    assert first.iri.endswith("##run")
+    assert first.iri.endswith("#%23run")
 
 
 def test_a_uuid_that_is_made_of_a_name_is_the_crates_own():
