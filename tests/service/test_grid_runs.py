@@ -5,25 +5,19 @@ import socket
 import sys
 import time
 import uuid
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
+from grid_runs import PATIENCE_S, job_of, request_of, submit, wait
 
-from jobs.engines import RunRequest, RunStatus, engine_of
+from jobs.engines import engine_of
 from jobs.engines.diracx import DiracxEngine, Grid, GridOptions
-from jobs.workflows import load_workflow, make_inputs
 from provmanager.client import ProvClient
 from provmanager.config.settings import Settings, load_settings
 from provmanager.errors import UsageError
 
-CWL = Path(__file__).parents[1] / "data" / "cwl"
-PATIENCE_S = 120.0
 NOBODY = "http://127.0.0.1:9"
 """No server is there."""
-
-Submit = Callable[..., str]
 
 
 @pytest.fixture(scope="module")
@@ -48,30 +42,6 @@ def engine(testbed, tmp_path, monkeypatch, app_url, make_token) -> DiracxEngine:
     return DiracxEngine()
 
 
-def submit(engine: DiracxEngine, document: str, *inputs: str, **environ: str) -> str:
-    return engine.submit(request_of(document, *inputs, environ=environ))
-
-
-def request_of(document: str, *inputs: str, **more: Any) -> RunRequest:
-    workflow = load_workflow(str(CWL / document))
-    return RunRequest(
-        workflow=workflow.location,
-        name=workflow.name,
-        inputs=make_inputs(workflow, None, inputs),
-        steps=tuple(step.name for step in workflow.steps),
-        command=("prod-submit", document),
-        **more,
-    )
-
-
-def wait(engine: DiracxEngine, run: str) -> RunStatus:
-    deadline = time.monotonic() + PATIENCE_S
-    while not (status := engine.status(run)).is_final:
-        assert time.monotonic() < deadline, status
-        time.sleep(0.2)
-    return status
-
-
 @pytest.fixture
 def text(tmp_path: Path) -> Path:
     path = tmp_path / "words.txt"
@@ -82,10 +52,6 @@ def text(tmp_path: Path) -> Path:
 def counts(client: ProvClient) -> tuple[int, int, int]:
     info = client.info()
     return info["documents"], info["activities"], info["entities"]
-
-
-def job_of(client: ProvClient, engine: DiracxEngine, run: str) -> dict:
-    return client.activity(engine.find(run).info()["job_activity"])
 
 
 def test_the_job_is_recorded_with_site_and_host_around_its_run(client, engine, text) -> None:
@@ -149,7 +115,7 @@ def test_a_job_that_dies_without_a_word_is_closed_in_the_record(
 def test_a_job_that_is_rescheduled_does_not_run_over_its_own_record(
     client, engine, testbed, tmp_path, monkeypatch
 ) -> None:
-    script = f"echo x >> {tmp_path}/begun; sleep 2; kill -9 -$(ps -o pgid= $PPID)"
+    script = f"echo x >> {tmp_path}/begun; sleep 2; kill -9 -$(ps -o pgid= $PPID | tr -d ' ')"
     run = submit(engine, "shell.cwl", f"script={script}")
     job_id, deadline = engine.find(run).info()["grid_job"], time.monotonic() + PATIENCE_S
     grid = Grid()

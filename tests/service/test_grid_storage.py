@@ -8,20 +8,14 @@ from pathlib import Path
 
 import boto3
 import pytest
+from grid_runs import job_of, submit, wait
 
-from jobs.engines import RunRequest, RunStatus
 from jobs.engines.diracx import DiracxEngine, GridOptions
 from jobs.storage import StorageOptions, make_storage, stage_out
-from jobs.workflows import load_workflow, make_inputs
-from provmanager.client import ProvClient
 from provmanager.config.settings import Settings, load_settings
 from provmanager.errors import UsageError
 
-CWL = Path(__file__).parents[1] / "data" / "cwl"
-PATIENCE_S = 120.0
 TEMPLATE = "/vo/{campaign}/{pipeline}/{run_block}/{run}/{output}.{file}"
-
-Submit = Callable[..., str]
 
 
 @pytest.fixture(scope="module")
@@ -68,38 +62,12 @@ def engine(make, folder) -> DiracxEngine:
     return make({"kind": "directory", "path": str(folder)})
 
 
-def submit(engine: DiracxEngine, document: str | Path, *inputs: str, **environ: str) -> str:
-    workflow = load_workflow(str(CWL / document))
-    return engine.submit(
-        RunRequest(
-            workflow=workflow.location,
-            name=workflow.name,
-            inputs=make_inputs(workflow, None, inputs),
-            steps=tuple(step.name for step in workflow.steps),
-            command=("prod-submit", str(document)),
-            environ=environ,
-        )
-    )
-
-
-def wait(engine: DiracxEngine, run: str) -> RunStatus:
-    deadline = time.monotonic() + PATIENCE_S
-    while not (status := engine.status(run)).is_final:
-        assert time.monotonic() < deadline, status
-        time.sleep(0.2)
-    return status
-
-
 def store(engine: DiracxEngine, tmp_path: Path, lfn: str, text: str) -> str:
     """Put a text into the engine's storage, and return its digest."""
     path = tmp_path / "given"
     path.write_text(text)
     assert engine._options.storage is not None
     return stage_out(make_storage(engine._options.storage), path, lfn).sha256 or ""
-
-
-def job_of(client: ProvClient, engine: DiracxEngine, run: str) -> dict:
-    return client.activity(engine.find(run).info()["job_activity"])
 
 
 def test_a_product_is_found_by_its_lfn_and_taken_by_another_job(
@@ -122,6 +90,8 @@ def test_a_product_is_found_by_its_lfn_and_taken_by_another_job(
     assert found["digests"] == [f"sha256:{product.sha256}"]
     assert f"lfn:{lfn}" in found["locations"]
     assert any(place.endswith(f"{folder}/{lfn[1:]}") for place in found["locations"])
+    (hit,) = client.search_products(name=Path(lfn).name)["items"]
+    assert (hit["id"], hit["location"]) == (found["id"], f"lfn:{lfn}")
     raw = client.entity(client.resolve("LFN:/vo/raw/words.txt")["id"])
     assert raw["digests"] == [f"sha256:{sha256}"]
     assert raw["id"] in json.dumps(lineage)
