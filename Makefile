@@ -8,17 +8,21 @@
 export PYTHON VENV
 BIN = $(or $(VENV),.venv)/bin
 
-.PHONY: help demo test docs wheel
+.PHONY: help demo grid-demo test docs wheel
 
 help:
 	@echo "make demo    record a chain of real runs on an embedded server, and trace its product;"
 	@echo "             run the pipeline eclgrm on a simulated burst, and trace its duration"
+	@echo "make grid-demo  the same as grid jobs of a real DiracX on this machine, from token to trace"
 	@echo "make test    every check and the whole test suite"
 	@echo "make docs    write the generated pages of docs/ anew"
 	@echo "make wheel   build the wheel into dist/"
 
 demo:
 	@sh examples/demo.sh
+
+grid-demo:
+	@sh examples/grid_demo.sh
 
 test:
 	@sh .ci/test $(PYTEST)

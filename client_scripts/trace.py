@@ -31,6 +31,7 @@ _MATCHES = {
     "iri": "IRI",
 }
 
+_MOST_JOBS = 20
 _EPILOG = """\b
 Exit codes: 0 shown, 1 failed, 2 wrong use, 3 not found or ambiguous, 4 not allowed,
 75 the server is away, 130 interrupted.
@@ -49,7 +50,7 @@ Environment: PROV_SERVER_URL, PROV_TOKEN or PROV_TOKEN_FILE, NO_COLOR.
 @click.option("--both", "direction", flag_value="both", help="Both.")
 @click.option("--depth", type=click.IntRange(min=1), metavar="N", help="Follow N activities only.")
 @click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Show at most N activities.")
-@click.option("--levels", is_flag=True, help="Show too which activity ran inside which.")
+@click.option("--levels", is_flag=True, help="Show too what ran inside what, and whose jobs.")
 @click.option(
     "--format",
     "form",
@@ -106,7 +107,9 @@ def main(
         lineage = client.lineage(
             found["id"], direction=direction, depth=depth, limit=limit, levels=levels or None
         )
-    write(target, "".join(f"{line}\n" for line in _lines(lineage, form, target, levels, output)))
+        jobs = _jobs(client, lineage) if levels and form == "tree" else []
+    lines = [*_lines(lineage, form, target, levels, output), *jobs]
+    write(target, "".join(f"{line}\n" for line in lines))
     for warning in _warnings(lineage, found, reference):
         click.echo(f"warning: {warning}", err=True)
 
@@ -169,6 +172,16 @@ def write(target: str, content: str | bytes) -> None:
     except OSError as error:
         partial.unlink(missing_ok=True)
         raise UsageError(f"{target} cannot be written: {error.strerror}") from error
+
+
+def _jobs(client: "ProvClient", lineage: "LineageAnswer") -> list[str]:
+    """Return where the grid jobs ran that the lineage names, and whose they were."""
+    from .rendering.lineage import render_job
+
+    jobs = [one["id"] for one in lineage["activities"] if one["type"] == "Job"]
+    told = [render_job(client.activity(job)) for job in jobs[:_MOST_JOBS]]
+    left = len(jobs) - len(told)
+    return ["", "Jobs:", *told, *([f"and {left} more"] if left else [])] if told else []
 
 
 def _lines(

@@ -11,66 +11,16 @@
 # Everything lies under .demo/ (or DEMO_DIR); what you keep elsewhere is not touched.
 set -eu
 here=$(cd "$(dirname "$0")/.." && pwd)
-cd "$here"
-sh .ci/venv all
-PATH=$(cd "${VENV:-.venv}/bin" && pwd):$PATH
-export PATH
-
-# A server, token or database of yours is none of the demo's.
-for name in $(env | sed -n 's/^\(PROV_[A-Z_]*\)=.*/\1/p'); do
-    unset "$name"
-done
-
-is_closed() { # whether other accounts cannot enter a folder, or one above it
-    folder=$1
-    while :; do
-        case $(stat -c %A "$folder") in *[xt]) ;; *) return 0 ;; esac
-        [ "$folder" != / ] || return 1
-        folder=$(dirname "$folder")
-    done
-}
-
+extra=all
 demo=${DEMO_DIR:-$here/.demo}
-mkdir -p "$demo"
-demo=$(cd "$demo" && pwd)
-PROV_STATE_DIR=$demo/state
-if [ "$(id -u)" = 0 ] && is_closed "$demo"; then
-    # PostgreSQL does not run as root, and the account that runs it cannot enter this folder.
-    PROV_STATE_DIR=/var/lib/provmanager-demo
-fi
-PROV_PICTURE_ROOT=$demo # the pages show the quick-look pictures that lie there
-export PROV_STATE_DIR PROV_PICTURE_ROOT
-cat >"$demo/env" <<END
-export PROV_STATE_DIR='$PROV_STATE_DIR'
-export PROV_PICTURE_ROOT='$PROV_PICTURE_ROOT'
-export PATH='${PATH%%:*}':\$PATH
-END
-
-run() {
-    printf '\n$ %s\n' "$*"
-    "$@"
-}
+as_root=/var/lib/provmanager-demo
+. "$here/examples/prepare.sh"
 
 run prod-server start --background --port 0
 run prod-init-prov examples/ctapipe-descriptions.yaml
 run prod-add-prov examples/chain
 run prod-trace mu_applied.dl2.h5
 run prod-trace mu_applied.dl2.h5 --format svg --output "$demo/lineage.svg"
-
-is_recorded() {
-    prod-trace --quiet "$1" >/dev/null 2>&1
-}
-
-records=$demo/records # of what runs outside of a pipeline
-record() {            # run a task of eclgrm, and deliver its record
-    rm -rf "$records"
-    mkdir "$records"
-    PROV_RUN_FILE=$records
-    export PROV_RUN_FILE
-    run "$@"
-    unset PROV_RUN_FILE
-    run prod-add-prov "$records"
-}
 
 if ! is_recorded CRCLASS_sb26112101.fits; then
     rm -rf "$demo/burst"

@@ -31,6 +31,17 @@ def render_lineage(lineage: Lineage, look: Look, *, levels: bool = False) -> Ite
         yield from render_tree(nesting, look)
 
 
+def render_job(activity: Record) -> str:
+    """Return the line of a grid job: its number, where it ran, and whose it was."""
+    job = activity["job"] or {}
+    host = activity["host"] or {}
+    where = " on ".join(str(one) for one in (job.get("site"), host.get("name")) if one)
+    whose = ", ".join(str(agent["name"] or agent["iri"]) for agent in activity["agents"])
+    said = [f"{job.get('system') or 'job'} {job.get('id') or activity['id']}"]
+    said += [f"at {where}"] * bool(where) + [f"of {whose}"] * bool(whose)
+    return printable(f"{activity['name']}  {' '.join(said)}")
+
+
 def render_table(lineage: Lineage, style: Style, look: Look) -> Iterator[str]:
     """Yield the lines of a table of all activities and products, nearest first."""
     activities = [

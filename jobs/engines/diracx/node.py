@@ -244,7 +244,8 @@ def _owner() -> str | None:
         path = Path(os.environ["DIRACX_CREDENTIALS_PATH"])
         payload = json.loads(path.read_text())["access_token"].split(".")[1]
         told = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
-        return str(told["preferred_username"])
+        # an issuer's subject is a person's identity; their name is another's elsewhere
+        return f"{told['preferred_username']} <{told['iss']}#{told['sub']}>"
     except (KeyError, OSError, ValueError, IndexError, TypeError):
         return None
 
