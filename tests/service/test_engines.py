@@ -20,6 +20,7 @@ from jobs.testbed import RunningTestbed
 from jobs.workflows import load_workflow, make_inputs
 from provmanager.client import ProvClient
 from provmanager.config.settings import Settings, load_settings
+from provmanager.errors import UsageError
 
 CWL = Path(__file__).parents[1] / "data" / "cwl"
 OTHERS = Path(cwltool.__file__).parent / "tests"
@@ -329,6 +330,13 @@ def test_a_step_that_needs_more_than_the_machine_has_fails_alone(run: Run) -> No
     greedy = next(step for step in status.steps if step.name == "greedy")
     assert greedy.reason is not None
     assert "100000 cores" in greedy.reason
+
+
+@here
+def test_an_lfn_is_refused_where_there_is_no_storage(engine: Engine) -> None:
+    with pytest.raises(UsageError, match="--engine diracx"):
+        submit(engine, CWL / "chain.cwl", "text=LFN:/vo/words.txt")
+    assert engine.runs() == []
 
 
 @here

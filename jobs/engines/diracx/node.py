@@ -200,18 +200,9 @@ def _tell_failure(
 def _make_run_directory(folder: Path, job: JSONDict, resumes: str | None) -> RunDirectory:
     directory = RunDirectory(folder / "run")
     directory.path.mkdir()
-    info = {
-        "id": job["id"],
-        "name": job["name"],
-        "engine": "diracx",
-        "workflow": str(folder / job["workflow"]),
-        "steps": job["steps"],
-        "command": job["command"],
-        "max_parallel": job["max_parallel"],
-        "resumes": resumes,
-        "created_at": now(),
-    }
-    write_json(directory.run_file, info)
+    info = {name: job[name] for name in ("id", "name", "steps", "command", "max_parallel")}
+    here = {"engine": "diracx", "workflow": str(folder / job["workflow"]), "created_at": now()}
+    write_json(directory.run_file, info | here | {"resumes": resumes})
     return directory
 
 

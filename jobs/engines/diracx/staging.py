@@ -55,7 +55,7 @@ def bring_in(inputs: Any, folder: Path, storage: StorageElement | None, activity
             main = beside.get(id(place), place)
             if id(main) not in folders:
                 folders[id(main)] = folder / STAGED / str(next(numbers))
-            path = folders[id(main)] / (place.get("basename") or Path(location).name)
+            path = folders[id(main)] / Path(place.get("basename") or location).name
             stored = stage_in(storage, location, path, expected=expected)
             activity.input(path, role=name, lfn=stored.lfn, locations=[stored.url])
             place["location"] = path.as_uri()

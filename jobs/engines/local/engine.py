@@ -17,6 +17,7 @@ from provmanager.errors import AmbiguousError, NotFoundError, ProvError, UsageEr
 from ..interface import Product, Results, RunRequest, RunStatus
 from .closing import close_run
 from .directory import RunDirectory, run_info, write_json
+from .places import check_no_lfns
 
 _START_TIMEOUT_S = 60.0
 
@@ -37,6 +38,7 @@ class LocalEngine:
 
     def submit(self, request: RunRequest) -> str:
         """Start a run and return its id, the UUID of its activity."""
+        check_no_lfns(request.inputs)
         run_id = request.run_id or str(uuid4())
         if request.run_id is not None and self.has_begun(run_id):
             return run_id

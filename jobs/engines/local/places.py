@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
+from jobs.storage import is_lfn
 from provmanager.capture.files import DigestMemory, digest_file, files_under
+from provmanager.errors import UsageError
 
 _PLACES = frozenset({"File", "Directory"})
 _GENERATION = "http://commonwl.org/cwltool#generation"  # cwltool notes it in the object
@@ -36,6 +38,22 @@ def path_of(place: Any) -> str | None:  # Any: a File or Directory object
     if location.startswith("/"):
         return location
     return None
+
+
+def check_no_lfns(inputs: Any) -> None:  # Any: CWL's inputs object
+    """Refuse inputs that lie in a storage element, which the nodes of the grid read.
+
+    Raises
+    ------
+    UsageError
+        One is an LFN.
+    """
+    for place in each_place(inputs):
+        if is_lfn(str(place.get("location") or "")):
+            raise UsageError(
+                f"the input {place['location']} lies in a storage element: run it on the grid "
+                "(--engine diracx), or name a copy on this machine"
+            )
 
 
 def sha256_of(path: str, memory: DigestMemory) -> str | None:
