@@ -1,6 +1,5 @@
 """Productions on the command line: submit one, show one, list them."""
 
-import re
 import sys
 import time
 from pathlib import Path
@@ -11,14 +10,13 @@ import click
 from provmanager.errors import NotFoundError, UsageError
 
 from ._cli import Output, ServerOptions, connect
-from ._runs import STILL_RUNNING, server_environ
+from ._runs import NO_ANSWER, STILL_RUNNING, server_environ
 
 if TYPE_CHECKING:
     from jobs.productions import LoadedProduction, Options
     from provmanager.client import Group, ProductionStatus, ProvClient
 
 _PARTLY_DONE = 6
-_RUN = re.compile(r"[0-9a-f-]{1,36}|.*/.*", re.IGNORECASE)
 _SUFFIXES = (".yml", ".yaml", ".json")
 _POLL_S = 2.0
 
@@ -133,12 +131,12 @@ def _names(group: "Group") -> str:
 
 
 def find_production(text: str, client: "ProvClient") -> "ProductionStatus | None":
-    """Return the production of that name, if there is one; what looks like a run is none."""
-    if _RUN.fullmatch(text):
+    """Return the production of that name, if the server knows one."""
+    if "/" in text:  # the folder of a run
         return None
     try:
         return client.production(text)
-    except NotFoundError:
+    except (NotFoundError, *NO_ANSWER):
         return None
 
 

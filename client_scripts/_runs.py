@@ -35,7 +35,8 @@ STILL_RUNNING = 8
 
 Rows = list[dict[str, Any]]  # Any: JSON
 
-_NO_ANSWER = (UnavailableError, AuthenticationError, AuthorisationError)
+NO_ANSWER = (UnavailableError, AuthenticationError, AuthorisationError)
+"""What a server raises that tells nothing of what was asked for."""
 
 
 def find_run(run: str, client: "ProvClient | None") -> "tuple[RunStatus, str | None]":
@@ -56,7 +57,7 @@ def find_run(run: str, client: "ProvClient | None") -> "tuple[RunStatus, str | N
     if client is not None and "/" not in run:
         try:
             recorded = recorded_run(client, run)
-        except (NotFoundError, *_NO_ANSWER) as error:
+        except (NotFoundError, *NO_ANSWER) as error:
             missing = error
     is_on_grid = recorded is not None and recorded.engine == "diracx"
     name = recorded.id if recorded else run
@@ -66,13 +67,13 @@ def find_run(run: str, client: "ProvClient | None") -> "tuple[RunStatus, str | N
         if recorded is not None:
             return recorded, None
         raise missing or NotFoundError(f"there is no run {run!r}; see prod-status") from None
-    except _NO_ANSWER as error:  # the grid's
+    except NO_ANSWER as error:  # the grid's
         if recorded is not None:
             return recorded, error.message
         raise
     if recorded is not None and not is_on_grid and (recorded.is_final or not own.is_final):
         return _with_own(recorded, own), None
-    return own, missing.message if isinstance(missing, _NO_ANSWER) else None
+    return own, missing.message if isinstance(missing, NO_ANSWER) else None
 
 
 def _with_own(recorded: "RunStatus", own: "RunStatus") -> "RunStatus":
@@ -94,7 +95,7 @@ def list_runs(client: "ProvClient", limit: int) -> "tuple[Rows, str | None]":
     try:
         for item in client.runs(limit=limit)["items"]:
             rows.append({**item, "state": _state(item["status"]), "is_recorded": True})
-    except _NO_ANSWER as error:
+    except NO_ANSWER as error:
         problem = error.message
     known = {row["id"]: row for row in rows}
     host = socket.gethostname()

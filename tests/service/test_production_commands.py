@@ -67,7 +67,7 @@ def document(tmp_path: Path) -> Callable[..., Path]:
 
 
 def name_of(folder: Path) -> str:
-    return "p-" + "".join(c if c.isalnum() else "-" for c in folder.name)[:60]
+    return "".join(c if c.isalnum() else "-" for c in folder.name)[:60]
 
 
 def wait_for(condition: Callable[[], object]) -> None:
@@ -96,6 +96,7 @@ def test_a_production_runs_over_all_there_is_and_goes_on_with_what_comes_late(
     told = prod("status", name_of(tmp_path))
     assert "4 runs done, 0 to come" in told.stdout
     assert name_of(tmp_path) in prod("status", "--productions").stdout
+    assert prod("status", "nobody").returncode == 3
 
     page = httpx.get(f"{client.url}/production", params={"name": name_of(tmp_path)},
                      headers={**bearer, "Accept": "text/html"}).text  # fmt: skip
