@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from provmanager.errors import AmbiguousError, DifferenceError, UsageError
+from provmanager.errors import AmbiguousError, DifferenceError, ProvError, UsageError
 
 from ._cli import (
     Output,
@@ -104,21 +104,26 @@ def main(
     keywords that differ in every run, such as DATE and the activity's id, do not count.
     """
     from jobs.engines import make_engine
-    from jobs.rerun import compare_results, make_plan, on_nodes, software_changes
+    from jobs.rerun import compare_results, grid_options, make_plan, on_nodes, software_changes
     from provmanager.client.verification import local_path
 
+    runner = make_engine(engine)
+    is_on_grid = runner.name == "diracx"
     with connect(server) as client:
         found = _find(client, product)
         if found["kind"] != "entity":
             raise UsageError(f"{product} is an activity; name one of its products")
         plan = make_plan(
-            client, found["id"], lambda at: local_path(at, moved), from_roots=from_roots
+            client,
+            found["id"],
+            lambda at: local_path(at, moved),
+            from_roots=from_roots,
+            has_storage=is_on_grid and grid_options().storage is not None,
         )
         plan.changed += software_changes(
             (step, client.activity(step.activity)["environment"]) for step in plan.steps
         )
-    runner = make_engine(engine)
-    if runner.name == "diracx":
+    if is_on_grid:
         plan = on_nodes(plan)
     _announce(plan, output)
     if folder is not None and not plan.missing:
@@ -132,6 +137,8 @@ def main(
         raise DifferenceError(f"{found['name']} cannot be made again: {'; '.join(plan.missing)}")
     run = _run(plan, runner, run_dir, server, output)
     compared = compare_results(plan, runner.results(run.id), rtol=rtol, atol=atol)
+    if is_on_grid:
+        _tell_software(plan, run, server, output)
     _tell(plan, run, compared, output)
 
 
@@ -200,6 +207,18 @@ def _run(
             return follow(lambda: runner.status(run_id), is_quiet=output.is_quiet)
 
 
+def _tell_software(plan: "Plan", run: "RunStatus", server: ServerOptions, output: Output) -> None:
+    """Say what of the software was another on the nodes, now that the record has it."""
+    from jobs.rerun import recorded_changes
+
+    try:
+        with connect(server) as client:
+            for text in recorded_changes(plan, run, client):
+                output.note(f"changed: {text}")
+    except ProvError as error:
+        output.note(f"the software of the nodes is not known: {error.message}")
+
+
 def _tell(
     plan: "Plan", run: "RunStatus", compared: "dict[str, Comparison]", output: Output
 ) -> None:
@@ -244,7 +263,7 @@ def _write(plan: "Plan", folder: Path) -> None:
 
 def _shown(step: "Step") -> str:
     """Return the command line of a step as a shell takes it."""
-    places = {i.entity: str(i.path or i.name) for i in step.inputs}
+    places = {i.entity: str(i.path or i.lfn or i.name) for i in step.inputs}
     arguments = (
         "".join(places[p.value] if p.kind == "input" else p.value for p in argument)
         for argument in step.arguments

@@ -3,8 +3,8 @@
 from .comparison import Comparison, compare_files
 from .document import make_document, output_names
 from .plan import Input, Output, Piece, Plan, Step, make_plan, make_repeat_plan
-from .results import compare_results, on_nodes
-from .software import software_changes
+from .results import compare_results, grid_options, on_nodes
+from .software import recorded_changes, software_changes
 
 __all__ = [
     "Comparison",
@@ -15,10 +15,12 @@ __all__ = [
     "Step",
     "compare_files",
     "compare_results",
+    "grid_options",
     "make_document",
     "make_plan",
     "make_repeat_plan",
     "on_nodes",
     "output_names",
+    "recorded_changes",
     "software_changes",
 ]

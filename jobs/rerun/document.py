@@ -16,7 +16,7 @@ def make_document(plan: Plan, *, once: bool = False) -> JSONDict:
 
     With `once`, it says which plan it is in its input `PLAN_ID`, which every run of it records.
     """
-    names = {step.activity: f"{_slug(step.name)}_{n}" for n, step in enumerate(plan.steps, 1)}
+    names = {step.activity: name for name, step in step_names(plan).items()}
     sources = {
         output.entity: f"{names[step.activity]}/{_port('out', n)}"
         for step in plan.steps
@@ -24,7 +24,7 @@ def make_document(plan: Plan, *, once: bool = False) -> JSONDict:
     }
     files: dict[str, Input] = {}
     for step in plan.steps:
-        files |= {i.entity: i for i in step.inputs if i.path is not None}
+        files |= {i.entity: i for i in step.inputs if i.location is not None}
     ports = {entity: _port("file", n) for n, entity in enumerate(files)}
     said = {PLAN_ID: {"type": "string", "default": plan_id(plan)}} if once else {}
     return {
@@ -60,7 +60,7 @@ def make_document(plan: Plan, *, once: bool = False) -> JSONDict:
 
 def plan_id(plan: Plan) -> str:
     """Return the digest of what is repeated: the recorded runs, and the bytes that they read."""
-    read = {i.entity: i.sha256 for step in plan.steps for i in step.inputs if i.path is not None}
+    read = {i.entity: i.sha256 for step in plan.steps for i in step.inputs if i.location}
     repeats = sorted(step.activity for step in plan.steps)
     return f"sha256:{digest_of({'repeats': repeats, 'reads': read})}"
 
@@ -68,10 +68,15 @@ def plan_id(plan: Plan) -> str:
 def output_names(plan: Plan) -> dict[str, str]:
     """Return, for each output of the workflow of `make_document`, the entity that it repeats."""
     return {
-        f"{_slug(step.name)}_{number}_{_port('out', n)}": output.entity
-        for number, step in enumerate(plan.steps, 1)
+        f"{name}_{_port('out', n)}": output.entity
+        for name, step in step_names(plan).items()
         for n, output in enumerate(step.outputs)
     }
+
+
+def step_names(plan: Plan) -> dict[str, Step]:
+    """Return the steps by their names in the workflow of `make_document`."""
+    return {f"{_slug(step.name)}_{number}": step for number, step in enumerate(plan.steps, 1)}
 
 
 def _tool(step: Step) -> JSONDict:
@@ -120,8 +125,7 @@ def _folders(paths: list[str]) -> list[JSONDict]:
 
 
 def _file(given: Input) -> JSONDict:
-    assert given.path is not None
-    place = {"class": "File", "location": given.path.absolute().as_uri(), "basename": given.name}
+    place: JSONDict = {"class": "File", "location": given.location, "basename": given.name}
     return place | ({"sha256": given.sha256} if given.sha256 else {})
 
 

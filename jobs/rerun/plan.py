@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Literal, Protocol
 from urllib.parse import unquote, urlsplit
 
+from jobs.storage import is_lfn, normal_lfn
 from provmanager.client.verification import recorded_sha256
 from provmanager.errors import JSONDict, NotFoundError
 from provmanager.ids import file_sha256
@@ -56,6 +57,13 @@ class Input:
     """Where it lies on this machine; None where another step makes it again."""
     places: tuple[str, ...]
     """All paths under which these bytes were recorded."""
+    lfn: str | None = None
+    """``LFN:/vo/…``, where it is read from the storage of the grid."""
+
+    @property
+    def location(self) -> str | None:
+        """Where it is read: a URI; None where another step makes it again."""
+        return self.path.absolute().as_uri() if self.path is not None else self.lfn
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +116,7 @@ class _Planner:
         from_roots: bool = False,
         only: Set[str] | None = None,
         replaced: Mapping[str, Path] | None = None,
+        has_storage: bool = False,
     ) -> None:
         # Asked and read once: a calibration file may have gone into thousands of the runs.
         self.entity = functools.cache(record.entity)
@@ -117,6 +126,7 @@ class _Planner:
         self.from_roots = from_roots
         self.only = only
         self.replaced = replaced or {}
+        self.has_storage = has_storage
         self.plan = Plan("")
         self._done: set[str] = set()
         self._under_way: set[str] = set()
@@ -174,10 +184,14 @@ class _Planner:
             return found(better, self.sha256(better))
         there = [p for p in paths if p.is_file()]
         good = next((p for p in there if recorded and self.sha256(p) == recorded), None)
-        if (good is None or self.from_roots) and self.make(used["entity"]):
+        stored = self._stored(entity) if good is None else None
+        is_had = good is not None or stored is not None
+        if (not is_had or self.from_roots) and self.make(used["entity"]):
             return found(None)
         if good is not None:
             return found(good)
+        if stored is not None:  # the node compares its digest
+            return Input(used["entity"], name, recorded, None, places, lfn=stored)
         if there and recorded is None:
             text = f"{there[0]}: the record has no digest of this input, so it may have changed"
             self.plan.changed.append(text)
@@ -191,9 +205,19 @@ class _Planner:
         self.plan.missing.append(text)
         return found(None)
 
+    def _stored(self, entity: JSONDict) -> str | None:
+        """Return the LFN of an entity, if the engine has a storage to read it from."""
+        lfn = next((at for at in entity["locations"] if is_lfn(at)), None)
+        return f"LFN:{normal_lfn(lfn)}" if lfn is not None and self.has_storage else None
+
 
 def make_plan(
-    record: Record, entity_id: str, local_path: LocalPath, *, from_roots: bool = False
+    record: Record,
+    entity_id: str,
+    local_path: LocalPath,
+    *,
+    from_roots: bool = False,
+    has_storage: bool = False,
 ) -> Plan:
     """Plan how to make a product again.
 
@@ -210,13 +234,15 @@ def make_plan(
         Gives the path on this machine of a recorded location, if it has one.
     from_roots
         Make every input again that some recorded run made, also where it is still here.
+    has_storage
+        Whether inputs that are not here may be LFNs, which the engine reads from a storage.
 
     Raises
     ------
     NotFoundError
         No recorded run made the product, or none with a command line.
     """
-    planner = _Planner(record, local_path, from_roots=from_roots)
+    planner = _Planner(record, local_path, from_roots=from_roots, has_storage=has_storage)
     planner.plan.product = entity_id
     if not planner.make(entity_id):
         raise NotFoundError(

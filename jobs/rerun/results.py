@@ -46,14 +46,25 @@ def _by_digest(recorded: str | None, found: str | None, place: Path) -> Comparis
     return Comparison("unknown", f"{what}, and {place} is not here to compare values")
 
 
+def grid_options() -> GridOptions:
+    """Return the options of the grid, by default its own.
+
+    Raises
+    ------
+    UsageError
+        The file of options cannot be used.
+    """
+    named = os.environ.get(OPTIONS_VARIABLE)
+    return GridOptions.read(Path(named)) if named else GridOptions()
+
+
 def on_nodes(plan: Plan) -> Plan:
     """Return the plan as it is for the nodes of the grid, which have their own software area.
 
     Programs of our environment become those beside the Python that the options of the grid name.
     That nothing of the nodes' software can be seen from here is said in what may have changed.
     """
-    named = os.environ.get(OPTIONS_VARIABLE)
-    python = GridOptions.read(Path(named)).python if named else ""
+    python = grid_options().python
     unseen = sorted({step.program[0] for step in plan.steps})
     steps = [_on_nodes(step, Path(python)) if python else step for step in plan.steps]
     text = f"the software of the nodes cannot be seen from here: {', '.join(unseen)}"

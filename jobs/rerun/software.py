@@ -4,12 +4,14 @@ import functools
 import json
 import subprocess
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
+from jobs.engines import RunStatus
 from provmanager.errors import JSONDict
 
-from .plan import Step
+from .document import step_names
+from .plan import Plan, Record, Step
 
 _ASK = (
     "import json, sys; from importlib.metadata import distributions as d; "
@@ -38,16 +40,51 @@ def _changes(
     now = ask(interpreter) if interpreter else None
     if now is None:
         return [f"{name}: {step.program[0]} is no Python program; its version cannot be compared"]
-    then = {_key(p["name"]): str(p["version"]) for p in environment["packages"]}
     here = {_key(n): str(v) for n, v in now["packages"].items()}
+    return _differences(name, environment, here, now["python"])
+
+
+def recorded_changes(plan: Plan, run: RunStatus, record: Record) -> list[str]:
+    """Say what of the software of each step was another in a run of the plan, by the record."""
+    found = []
+    done = {step.name: step.activity for step in run.steps if step.activity}
+    for name, step in step_names(plan).items():
+        if name not in done:
+            continue
+        then = record.activity(step.activity)["environment"]
+        now = _own_environment(record, done[name])
+        if not then or not then.get("packages") or now is None:
+            found.append(f"{step.name}: the record does not say with which packages it ran")
+            continue
+        here = {_key(p["name"]): str(p["version"]) for p in now["packages"]}
+        python = _version((now.get("python") or {}).get("version"))
+        found += _differences(step.name, then, here, python)
+    return found
+
+
+def _own_environment(record: Record, activity_id: str) -> JSONDict | None:
+    """Return the environment that a step recorded, or else a tool within it."""
+    activity = record.activity(activity_id)
+    inner = [record.activity(part["activity"]) for part in activity["parts"]]
+    for one in (*inner, activity):
+        environment: JSONDict = one["environment"] or {}
+        if environment.get("packages"):
+            return environment
+    return None
+
+
+def _differences(
+    name: str, environment: JSONDict, here: Mapping[str, str], python_now: str
+) -> list[str]:
+    then = {_key(p["name"]): str(p["version"]) for p in environment["packages"]}
     differ = [
         f"{package} {version} then, {here.get(package, 'not installed')} now"
         for package, version in sorted(then.items())
         if here.get(package) != version
     ]
     python = _version((environment.get("python") or {}).get("version"))
-    if python and python != now["python"]:
-        differ.insert(0, f"Python {python} then, {now['python']} now")
+    if python and python_now and python != python_now:
+        differ.insert(0, f"Python {python} then, {python_now} now")
     if len(differ) > _MOST:
         differ = [*differ[:_MOST], f"and {len(differ) - _MOST} packages more"]
     return [f"{name}: {'; '.join(differ)}"] if differ else []

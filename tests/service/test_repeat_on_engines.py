@@ -3,6 +3,7 @@
 import json
 import random
 from pathlib import Path
+from uuid import uuid4
 
 import networkx as nx
 import pytest
@@ -13,6 +14,7 @@ from client_scripts import impact, rerun, submit
 from jobs.engines import ENGINES
 from jobs.workflows import PLAN_ID
 from provmanager.config.settings import Settings, load_settings
+from provmanager.ids import file_sha256
 
 JOIN = 'cat "$1" "$2" > "$0"'
 
@@ -164,3 +166,34 @@ def test_a_product_is_made_again_on_the_grid(client, folder) -> None:
     assert refused.exit_code == 5
     assert "changed since" in refused.stderr
     assert "run " not in refused.stdout
+
+
+def test_an_input_that_lies_in_the_storage_only_is_read_there_and_its_bytes_checked(
+    client, folder, monkeypatch
+) -> None:
+    Path("raw").write_text(f"raw of {folder}\nand more\n")
+    capture("sort", "-o", "sorted", "raw")
+    place = {"url": str(folder / "raw"), "lfn": f"lfn:/vo{folder}/raw", "role": "stored"}
+    stored = folder / "storage" / f"vo{folder}" / "raw"
+    stored.parent.mkdir(parents=True)
+    told = {
+        "schema": "provmanager/activity.v1",
+        "id": str(uuid4()),
+        "name": "archive",
+        "status": "completed",
+        "inputs": [place | {"sha256": file_sha256(folder / "raw")}],
+    }
+    client.record(json.dumps(told).encode(), name="archive.json")
+    Path("raw").rename(stored)
+    assert call(rerun, str(folder / "sorted"), "--engine", "diracx").exit_code == 5
+    options = {"storage": {"kind": "directory", "path": str(folder / "storage")}}
+    Path("grid.json").write_text(json.dumps(options))
+    monkeypatch.setenv("PROV_GRID_OPTIONS", str(folder / "grid.json"))
+    assert call(rerun, str(folder / "sorted")).exit_code == 5  # only the grid reads it
+    done = call(rerun, str(folder / "sorted"), "--engine", "diracx")
+    assert done.exit_code == 0, done.output
+    assert "same bytes" in done.stdout
+    stored.write_text("other\n")
+    done = call(rerun, str(folder / "sorted"), "--engine", "diracx")
+    assert done.exit_code == 5, done.output
+    assert "is not the file that it should be" in done.stderr

@@ -6,12 +6,15 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 from click.testing import CliRunner, Result
 from service.captured import capture, work_at
 
 from client_scripts.rerun import main
+from jobs.engines import RunStatus, StepStatus
+from jobs.rerun import Plan, Step, recorded_changes
 
 TOOL = """\
 import json, os, sys, time
@@ -133,3 +136,33 @@ def test_an_input_that_nobody_made_and_an_activity_cannot_be_repeated(folder):
     make_chain()
     assert rerun("raw.txt").exit_code == 3
     assert rerun("nothing-of-this-name").exit_code == 3
+
+
+def test_software_that_was_another_on_the_nodes_is_told_from_the_record(folder, client):
+    """Two recorded runs of one step, of which the later has another package and interpreter."""
+
+    def recorded(run: str, version: str, python: str, **more: object) -> None:
+        told = {
+            "schema": "provmanager/activity.v1", "id": run, "name": "fit", "status": "completed",
+            "environment": {
+                "python": {"version": python},
+                "packages": [
+                    {"name": "scipy", "version": version}, {"name": "six", "version": "1"},
+                ],
+            },
+        }  # fmt: skip
+        client.record(json.dumps(told | more).encode(), name="fit.json")
+
+    then, step, tool = (str(uuid4()) for _ in range(3))
+    recorded(then, "1.11", "3.11.7")
+    bare = {"schema": "provmanager/activity.v1", "id": step, "name": "fit_1", "status": "completed"}
+    client.record(json.dumps(bare).encode(), name="step.json")
+    recorded(tool, "1.12", "3.12.1", parent=step)
+    repeated = Step(then, "fit", None, ("fit",), (), (), ())
+    run = RunStatus(
+        id=step, name="rerun", engine="diracx", state="completed",
+        steps=(StepStatus(name="fit_1", state="completed", activity=step),),
+    )  # fmt: skip
+    assert recorded_changes(Plan("", [repeated]), run, client) == [
+        "fit: Python 3.11.7 then, 3.12.1 now; scipy 1.11 then, 1.12 now"
+    ]
