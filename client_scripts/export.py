@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 Direction = Literal["up", "down", "both"]
 
+_TIMEOUT_S = 600.0
+"""A large lineage takes the server minutes, in RDF; to ask again would only add to that."""
+
 _LIST = "\n".join(f"  {f.value:<12}{f.label} ({f.media_type}), .{f.suffix}" for f in ExportFormat)
 
 _EPILOG = f"""\b
@@ -92,7 +95,7 @@ def main(
     """
     if with_files and (form != ExportFormat.RO_CRATE or target == "-"):
         raise UsageError("--files goes with --format ro-crate and -o: only a crate holds files")
-    with connect(server) as client:
+    with connect(server, timeout_s=_TIMEOUT_S, retries=0) as client:
         found, _ = find_product(client, product, read_files=not no_digest)
         if not quiet:
             click.echo(told(found), err=True)

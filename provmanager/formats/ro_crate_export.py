@@ -10,6 +10,7 @@ in the crate is named by its UUID, with the place where it was recorded as ``con
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
+from mimetypes import guess_type
 from typing import Any
 from urllib.parse import quote
 from uuid import NAMESPACE_URL, uuid5
@@ -81,7 +82,7 @@ class _Crate:
         return {"@context": _CONTEXT, "@graph": list(self._graph.values())}
 
     def _add(self, id_: str, type_: str | list[str], **more: Any) -> JSONObject:  # Any: JSON-LD
-        known = {key: value for key, value in more.items() if value not in (None, [], "")}
+        known = {key: _one(value) for key, value in more.items() if value not in (None, [], "")}
         return self._graph.setdefault(id_, {"@id": id_, "@type": type_, **known})
 
     def _add_root(self, published: str) -> None:
@@ -137,7 +138,9 @@ class _Crate:
             identifier=_iri(entity),
             contentUrl=entity.get("location"),
             contentSize=None if entity.get("size_bytes") is None else str(entity["size_bytes"]),
-            encodingFormat=entity.get("content_type"),
+            encodingFormat=entity.get("content_type")
+            or guess_type(entity.get("name") or "")[0]
+            or "application/octet-stream",
             dateCreated=entity.get("generated_at"),
             sha256=digest.removeprefix("sha256:") if digest.startswith("sha256:") else None,
         )
@@ -194,7 +197,7 @@ class _Crate:
     def _tool(self, activity: Row) -> str:
         name, version = activity["name"] or "unnamed tool", activity["version"]
         id_ = f"#tool-{quote(name, safe='')}-{quote(version or 'any', safe='')}"
-        self._add(id_, "SoftwareApplication", name=name, softwareVersion=version, version=version)
+        self._add(id_, "SoftwareApplication", name=name, softwareVersion=version)
         return id_
 
     # --- the workflow
@@ -221,8 +224,8 @@ class _Crate:
             steps.setdefault(self._tool(activity), f"#step-{len(steps) + 1}")
         main |= {
             "programmingLanguage": _ref(_CWL),
-            "hasPart": [_ref(tool) for tool in steps],
-            "step": [_ref(step) for step in steps.values()],
+            "hasPart": _one([_ref(tool) for tool in steps]),
+            "step": _one([_ref(step) for step in steps.values()]),
         }
         self._add(_CWL, "ComputerLanguage", name="Common Workflow Language",
                   alternateName="CWL", url="https://www.commonwl.org/",
@@ -251,8 +254,10 @@ class _Crate:
         used = {e for a in inside for e in self._used.get(a["id"], ())}
         action = self._graph[_iri(run)]
         action["instrument"] = _ref(_iri(workflow))
-        action["object"] = [_ref(f"urn:uuid:{e}") for e in sorted(used - made)]
-        action["result"] = [_ref(f"urn:uuid:{e}") for e in sorted(made - used)]
+        for name, entities in (("object", used - made), ("result", made - used)):
+            action.pop(name, None)
+            if entities:
+                action[name] = _one([_ref(f"urn:uuid:{e}") for e in sorted(entities)])
         self._graph.pop(self._tool(run), None)
 
 
@@ -263,7 +268,7 @@ def crate_text(crate: Row) -> str:
 
 def files_of(crate: Row) -> list[JSONObject]:
     """Return the files that a crate tells of."""
-    return [item for item in crate["@graph"] if "File" in _types(item)]
+    return [item for item in crate["@graph"] if "File" in _many(item["@type"])]
 
 
 def with_files(crate: Row, paths: Mapping[str, str]) -> JSONObject:
@@ -277,12 +282,12 @@ def with_files(crate: Row, paths: Mapping[str, str]) -> JSONObject:
     main = root.get("mainEntity", {}).get("@id")
     if main in text.values():
         profiles = (_WORKFLOW, _PROVENANCE, _WORKFLOW_CRATE)
-        root["conformsTo"] = [*root["conformsTo"], *map(_ref, profiles)]
+        root["conformsTo"] = [*_many(root["conformsTo"]), *map(_ref, profiles)]
         for iri in profiles:
             name, version = _PROFILES[iri]
             graph.append({"@id": iri, "@type": "CreativeWork", "name": name, "version": version})
         descriptor = next(item for item in graph if item["@id"] == METADATA_FILE)
-        descriptor["conformsTo"] = [*descriptor["conformsTo"], _ref(_WORKFLOW_CRATE)]
+        descriptor["conformsTo"] = [*_many(descriptor["conformsTo"]), _ref(_WORKFLOW_CRATE)]
     return {"@context": crate["@context"], "@graph": graph}
 
 
@@ -297,9 +302,13 @@ def _renamed(value: Any, names: Mapping[str, str]) -> Any:  # Any: free-form JSO
     return value
 
 
-def _types(item: Row) -> list[str]:
-    found = item["@type"]
-    return found if isinstance(found, list) else [found]
+def _one(value: Any) -> Any:  # Any: free-form JSON-LD
+    """Return the one value of a list that has only one, as RO-Crate 1.1 recommends."""
+    return value[0] if isinstance(value, list) and len(value) == 1 else value
+
+
+def _many(value: Any) -> list[Any]:  # Any: free-form JSON-LD
+    return value if isinstance(value, list) else [value]
 
 
 def _ref(id_: str) -> dict[str, str]:

@@ -95,6 +95,7 @@ def _ro_crate(session: Session, asked: Asked) -> bytes:
     with zipfile.ZipFile(stream, "w") as archive:
         # Without a time of its own, so that the same crate is the same bytes.
         entry = zipfile.ZipInfo(METADATA_FILE)
+        entry.external_attr = 0o644 << 16
         archive.writestr(entry, crate_text(crate), zipfile.ZIP_DEFLATED)
     return stream.getvalue()
 

@@ -1,8 +1,9 @@
 """Exports of one large lineage in every format: ``python -m tests.benchmarks.exports [N]``.
 
 N activities are recorded (`telescope`), and the product whose upstream lineage comes nearest to
-10 000 activities and products is exported over HTTP in each format: seconds, size, and how much
-memory of the server that took at most beyond what it held before (Linux). Last, a lineage above the
+10 000 activities and products is exported over HTTP in each format: seconds, those of the
+processors (server and PostgreSQL), size, and how much memory of the server that took at most beyond
+what it held before (Linux). Last, a lineage above the
 limit is refused, and how long that takes.
 """
 
@@ -37,12 +38,14 @@ def _forget_peak(pid: int) -> None:
 def _export(served: Served, ref: str, format: ExportFormat) -> None:
     _forget_peak(served.server_pid)
     before = _memory_mb(served.server_pid, "VmRSS")
+    cpu = served.cpu_s()
     begin = time.perf_counter()
     exported = served.client.export(ref, export_format=format)
     seconds = time.perf_counter() - begin
+    cpu_s = sum(served.cpu_s()) - sum(cpu)
     peak = _memory_mb(served.server_pid, "VmHWM")
     print(
-        f"{format.value:<12} {seconds:6.1f} s  {len(exported) / 1e6:6.2f} MB  "
+        f"{format.value:<12} {seconds:6.1f} s, CPU {cpu_s:5.1f} s  {len(exported) / 1e6:6.2f} MB  "
         f"memory +{max(0.0, peak - before):.0f} MB",
         flush=True,
     )

@@ -56,7 +56,8 @@ def main(context: str, crate: str, profile: str) -> None:
         )
     issues = [str(issue.message) for issue in result.get_issues(Severity.REQUIRED)]
     n_checked = len(result.executed_checks)
-    json.dump({"profile": profile, "n_checked": n_checked, "issues": issues}, sys.stdout)
+    found = {"profile": profile, "n_checked": n_checked, "issues": issues}
+    print(f"\n{json.dumps(found)}")
 
 
 if __name__ == "__main__":

@@ -28,7 +28,8 @@ class CrateTools:
         """Return what roc-validator has against a crate that must conform to a profile."""
         context = self.folder / "context" / "rocrate" / "data" / "ro-crate.jsonld"
         said = self._run("python", _CHECK, context, crate, profile)
-        found: dict[str, Any] = json.loads(said.splitlines()[-1])
+        line = next(line for line in said.splitlines() if line.startswith('{"profile"'))
+        found: dict[str, Any] = json.loads(line)
         assert found["n_checked"] > 40, found
         issues: list[str] = found["issues"]
         return issues

@@ -2,7 +2,10 @@
 
 import io
 import json
+import shutil
+import subprocess
 from collections.abc import Callable
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +13,14 @@ import httpx
 import pytest
 from astropy.io import votable
 from click.testing import CliRunner, Result
+from jsonschema import Draft4Validator
 from lxml import etree
+from prov.model import ProvActivity, ProvDocument
 
 from client_scripts import export, trace
 from provmanager.client import ProvClient
 from provmanager.errors import UsageError
+from provmanager.formats.prov_compare import difference
 from provmanager.logic.export import WRITERS
 from provmanager.model import ExportFormat
 
@@ -120,6 +126,36 @@ def test_the_nearest_activities_are_exported_where_a_limit_is_set(chain: ProvCli
     assert focus["provmanager:isTruncated"] is True
 
 
+# --- W3C PROV
+
+READERS = {
+    ExportFormat.PROV_N: {"format": "provn"},
+    ExportFormat.PROV_XML: {"format": "xml"},
+    ExportFormat.TURTLE: {"format": "rdf", "rdf_format": "turtle"},
+    ExportFormat.JSON_LD: {"format": "jsonld"},
+}
+
+
+def test_prov_reads_the_same_document_from_each_of_its_formats(chain: ProvClient):
+    exported = chain.export(PRODUCT, export_format="prov-json", direction="both")
+    document = ProvDocument.deserialize(content=exported, format="json")
+    assert len(list(document.get_records(ProvActivity))) == 5
+    for format, reader in READERS.items():
+        exported = chain.export(PRODUCT, export_format=format, direction="both")
+        again = ProvDocument.deserialize(content=exported, **reader)
+        assert again == document, format
+        assert difference(document, again) is None, format
+
+
+def test_prov_xml_and_prov_json_of_a_real_chain_are_valid(chain: ProvClient):
+    schemas = Path(str(files("prov"))) / "tests" / "schemas"
+    schema = etree.XMLSchema(etree.parse(str(schemas / "prov.xsd")))
+    written = etree.fromstring(chain.export(PRODUCT, export_format="prov-xml"))
+    assert schema.validate(written), schema.error_log
+    validator = Draft4Validator(json.loads((schemas / "prov-json.schema.json").read_text()))
+    assert not list(validator.iter_errors(json.loads(chain.export(PRODUCT))))
+
+
 # --- IVOA VOTable
 
 
@@ -157,3 +193,19 @@ def test_utypes_are_the_attributes_of_the_recommendation(chain: ProvClient, prov
     marked = {utype for utype in utypes if utype and utype.startswith("voprov:")}
     assert marked <= ids
     assert {"voprov:Activity.startTime", "voprov:ActivityConfiguration.Parameter.value"} <= marked
+
+
+@pytest.mark.skipif(shutil.which("stilts") is None, reason="stilts is not installed")
+def test_votlint_finds_nothing(chain: ProvClient, tmp_path: Path):
+    path = tmp_path / "chain.vot"
+    exported = chain.export(PRODUCT, export_format="votable")
+
+    def said() -> str:
+        command = ["stilts", "votlint", str(path)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=240)
+        return done.stdout + done.stderr
+
+    path.write_bytes(exported)
+    assert said() == ""
+    path.write_bytes(exported.replace(b'datatype="long"', b'datatype="lang"'))
+    assert "lang" in said()
