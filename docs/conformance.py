@@ -294,7 +294,8 @@ def render(results: Results) -> str:
             f"{total.documents} documents: {total.read} read, {total.refused} refused. Of those"
             f" read, {total.equal} come out of the statements that the database keeps equal to"
             " what the `prov` library reads from the original: by its own `==`, and record by"
-            " record (also records given twice, NaN, empty bundles).",
+            " record (also records given twice, NaN, empty bundles). What lineages are exported as,"
+            " and what checks it: [exports.md](exports.md).",
             "",
             "## Documents read",
             "",
