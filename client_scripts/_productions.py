@@ -107,12 +107,15 @@ def _dry_run(
     client: "ProvClient", loaded: "LoadedProduction", options: "Options", output: Output
 ) -> None:
     """Show which groups would be claimed now; what later steps take is not known yet."""
+    from jobs.engines import make_engine
     from jobs.productions import Holder, Submitter, make_request
 
     with Holder(loaded.production.name) as holder:
         groups = Submitter(client, loaded, holder, options).dry_run()
     for group in groups:  # so that what cannot be submitted is said now
-        make_request(loaded, group, moved=options.moved)
+        step = loaded.production.step(group["step"])
+        reads_lfns = make_engine(step.engine).reads_lfns(step.job)
+        make_request(loaded, group, moved=options.moved, reads_lfns=reads_lfns)
     if output.as_json:
         output.json([dict(group) for group in groups])
         return

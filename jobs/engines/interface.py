@@ -183,6 +183,10 @@ class Engine(Protocol):
         """Return what a run that ended gave; of a failed one, what there is."""
         ...
 
+    def reads_lfns(self, job: Mapping[str, object]) -> bool:
+        """Whether inputs that are LFNs are read by runs that ask for that (`RunRequest.job`)."""
+        ...
+
     def settle(self, run: str) -> None:
         """Close what a run that ended left open in its record, and deliver all of it again."""
         ...

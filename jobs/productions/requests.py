@@ -9,7 +9,7 @@ from jobs.engines import RunRequest
 from jobs.workflows import make_inputs
 from provmanager.client import Group, GroupInput
 from provmanager.client.verification import local_path
-from provmanager.errors import DifferenceError, JSONDict, NotFoundError
+from provmanager.errors import DifferenceError, NotFoundError
 from provmanager.model.productions import ProductionStep
 
 from .document import LoadedProduction, kind_of, takes_many
@@ -20,6 +20,7 @@ def make_request(
     group: Group,
     *,
     moved: Sequence[tuple[str, str]] = (),
+    reads_lfns: bool = False,
     **more: Any,  # Any: further fields of RunRequest
 ) -> RunRequest:
     """Return the run of a group.
@@ -28,6 +29,8 @@ def make_request(
     ----------
     moved : sequence of (str, str)
         Prefixes of locations, and what stands for them on this machine.
+    reads_lfns : bool
+        Whether an input is taken by its LFN, if it has one: where the run reads the storage.
     more
         Further fields of the request.
 
@@ -44,7 +47,9 @@ def make_request(
     workflow = loaded.workflows[step.name]
     port = next(port for port in workflow.inputs if port.name == step.files)
     kind = kind_of(port) or "File"
-    places = [_place(given, kind, port.format, moved) for given in group["inputs"]]
+    format_ = {"format": port.format} if port.format else {}
+    places = [{"class": kind, **format_, "location": _location(given, moved, reads_lfns=reads_lfns)}
+              for given in group["inputs"]]  # fmt: skip
     words = _words(loaded, step, group)
     inputs = make_inputs(
         workflow,
@@ -64,24 +69,24 @@ def make_request(
     )
 
 
-def _place(
-    given: GroupInput, kind: str, format_: str | None, moved: Sequence[tuple[str, str]]
-) -> JSONDict:
-    """Return an input as CWL has it: where it lies here, else its LFN or URL."""
-    place: JSONDict = {"class": kind, **({"format": format_} if format_ else {})}
+def _location(given: GroupInput, moved: Sequence[tuple[str, str]], *, reads_lfns: bool) -> str:
+    """Return where an input is read: its LFN, where it lies here, or its URL."""
+    lfn = next((at for at in given["locations"] if at.startswith("lfn:")), None)
+    if lfn is not None and reads_lfns:
+        return f"LFN:{lfn.removeprefix('lfn:')}"
     for location in given["locations"]:
         path = local_path(location, moved)
         if path is not None and path.exists():
             _check_size(path, given)
-            return place | {"location": path.as_uri()}
-    for prefix, written in (("lfn:", "LFN:"), ("http://", "http://"), ("https://", "https://")):
-        for location in given["locations"]:
-            if location.startswith(prefix):
-                return place | {"location": written + location.removeprefix(prefix)}
+            return path.as_uri()
+    url = next((at for at in given["locations"] if at.startswith(("http://", "https://"))), None)
+    if url is not None:
+        return url
     where = ", ".join(given["locations"]) or "nowhere that is recorded"
     raise NotFoundError(
         f"the input {given['name'] or given['id']} lies not here ({where}): say where with "
-        "--map FROM=TO, or submit from where it lies"
+        "--map FROM=TO, submit from where it lies, or for LFNs name a storage in the options of "
+        "the grid"
     )
 
 

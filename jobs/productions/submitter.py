@@ -323,6 +323,9 @@ class Submitter:
             self._loaded,
             group,
             moved=self._options.moved,
+            reads_lfns=self._engine(engine).reads_lfns(
+                self._loaded.production.step(group["step"]).job
+            ),
             command=self._options.command,
             max_parallel=each,
         )

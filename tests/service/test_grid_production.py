@@ -1,5 +1,6 @@
 """A production on the grid: late data, a submitter that is killed, and each input once."""
 
+import json
 import os
 import signal
 import subprocess
@@ -134,6 +135,30 @@ def test_sixty_inputs_with_ten_late_and_two_kills_are_processed_once_each(
     n_jobs = Counter(run for name, run in filter(None, jobs) if name.startswith(f"{NAME}."))
     assert set(n_jobs.values()) == {1}
     assert len(n_jobs) == sum(sum(step["runs"].values()) for step in steps)
+
+
+def test_what_one_step_stored_the_next_one_reads_by_its_lfn(
+    client: ProvClient, environ: dict[str, str], tmp_path: Path
+) -> None:
+    deliver(client, make_files(tmp_path / "data", 1, 2))
+    (tmp_path / "store").mkdir()
+    storage = {"kind": "directory", "path": str(tmp_path / "store"), "lfn": "/vo/{run}/{file}"}
+    wanted = yaml.safe_load(write_production(tmp_path).read_text())
+    wanted |= {"name": "stored", "job": {"storage": storage, "bring_products": False}}
+    wanted["steps"] = wanted["steps"][:2]
+    wanted["steps"][0]["input"]["location"] = f"file://*{tmp_path}/*"
+    path = tmp_path / "stored.yml"
+    path.write_text(yaml.safe_dump(wanted))
+    command = [sys.executable, "-m", "client_scripts.submit", str(path), "-q"]
+    subprocess.run(command, env=environ, cwd=tmp_path, check=True, timeout=PATIENCE_S)
+    mark, merge = client.production("stored")["steps"]
+    assert (mark["inputs"]["completed"], merge["inputs"]["completed"]) == (2, 2)
+    (run,) = client.activity(merge["id"])["parts"]
+    inputs = tmp_path / "state" / "grid-runs" / run["activity"] / "inputs.json"
+    places = [one["location"] for one in json.loads(inputs.read_text())["texts"]]
+    assert all(place.startswith("LFN:/vo/") for place in places)
+    (merged,) = (tmp_path / "store").rglob("merged.txt")
+    assert merged.read_text().count("events of") == 2
 
 
 def merged_files(client: ProvClient, step: str, folder: Path) -> list[str]:

@@ -5,7 +5,7 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -298,6 +298,10 @@ class DiracxEngine:
         """Return what a run gave."""
         self.status(run)  # brings home what there is
         return self._kept.results(run)
+
+    def reads_lfns(self, job: Mapping[str, object]) -> bool:
+        """Whether inputs that are LFNs are read: where there is a storage."""
+        return self._options.over(job).storage is not None
 
     def settle(self, run: str) -> None:
         """Bring home and deliver what a run that ended left."""

@@ -109,6 +109,10 @@ class LocalEngine:
         products: tuple[Product, ...] = directory.status().products
         return Results(outputs=outputs, products=products)
 
+    def reads_lfns(self, job: Mapping[str, object]) -> bool:
+        """Whether inputs that are LFNs are read: they are not, here."""
+        return False
+
     def settle(self, run: str) -> None:
         """Close what a run that ended left open in its record, and deliver all of it again."""
         close_run(self.find(run))
