@@ -50,9 +50,9 @@ def test_importing_loads_no_slow_part_of_the_standard_library(tmp_path: Path) ->
 def test_importing_is_quick(tmp_path: Path) -> None:
     code = """
 import time
-begin = time.perf_counter()
+begin = time.process_time()
 import provmanager.capture
-print(time.perf_counter() - begin)
+print(time.process_time() - begin)
 """
     times = [float(run_tool(code, cwd=tmp_path).stdout) for _ in range(5)]
     assert min(times) < 0.1
