@@ -4,7 +4,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from jobs.engines import RunRequest, RunStatus
+from jobs.engines import Engine, RunRequest, RunStatus
 from jobs.engines.diracx import DiracxEngine
 from jobs.workflows import load_workflow, make_inputs
 from provmanager.client import ProvClient
@@ -31,7 +31,7 @@ def request_of(document: str, *inputs: str, **more: Any) -> RunRequest:
     )
 
 
-def wait(engine: DiracxEngine, run: str) -> RunStatus:
+def wait(engine: Engine, run: str) -> RunStatus:
     """Wait for the end of a run."""
     deadline = time.monotonic() + PATIENCE_S
     while not (status := engine.status(run)).is_final:

@@ -12,6 +12,7 @@ from grid_runs import PATIENCE_S, job_of, request_of, submit, wait
 
 from jobs.engines import engine_of
 from jobs.engines.diracx import DiracxEngine, Grid, GridOptions
+from jobs.engines.local import LocalEngine
 from provmanager.client import ProvClient
 from provmanager.config.settings import Settings, load_settings
 from provmanager.errors import UsageError
@@ -130,6 +131,25 @@ def test_a_job_that_is_rescheduled_does_not_run_over_its_own_record(
     recorded = client.run(run)
     assert (recorded["status"], [s["status"] for s in recorded["steps"]]) == ("error", ["error"])
     assert job_of(client, engine, run)["status"] == "error"
+
+
+def test_what_one_engine_made_another_takes_over(client, engine) -> None:
+    local = LocalEngine()
+    first = local.submit(request_of("branches.cwl", "code=3"))
+    wait(local, first)
+    second = engine.submit(request_of("branches.cwl", "code=0", resume=first))
+    status = wait(engine, second)
+    assert (status.state, status.notes) == ("completed", ())
+    assert {step.name for step in status.steps if step.is_reused} == {"slow", "late"}
+    resumed = str(engine.find(second).path)
+    third = local.submit(request_of("branches.cwl", "code=0", resume=resumed))
+    status = wait(local, third)
+    assert (status.state, status.notes) == ("completed", ())
+    assert {step.name for step in status.steps if step.is_reused} == set(
+        ("slow", "late", "fails", "after")
+    )
+    made = {p.role: Path(p.path).read_text() for p in status.products}
+    assert made == {"s": "slow\n", "l": "slow\nlate\n", "a": "told\nafter\n"}
 
 
 def test_a_run_killed_before_its_turn_is_interrupted(client, engine, text) -> None:

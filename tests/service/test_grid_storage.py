@@ -197,6 +197,16 @@ def test_without_a_storage_an_lfn_is_refused(make, engine) -> None:
         submit(bare, "chain.cwl", "text=LFN:/vo/raw/words.txt")
 
 
+def test_dirac_is_told_the_lfns_and_a_node_without_it_says_so(make) -> None:
+    engine = make({"kind": "dirac", "elements": ["CC-IN2P3-Disk"]})
+    run = submit(engine, "chain.cwl", "text=LFN:/vo/raw/words.txt")
+    jdl = (engine.find(run).path / "job.jdl").read_text()
+    assert 'InputData = {"LFN:/vo/raw/words.txt"};' in jdl  # what its brokering goes by
+    status = wait(engine, run)
+    assert (status.state, status.exit_code) == ("error", 2)
+    assert "DIRAC is not installed on this machine" in (status.reason or "")
+
+
 def test_a_storage_that_is_not_there_is_said_by_the_node(make, tmp_path) -> None:
     engine = make({"kind": "directory", "path": str(tmp_path / "nowhere")})
     (tmp_path / "words.txt").write_text("x\n")
