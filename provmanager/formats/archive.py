@@ -92,6 +92,7 @@ class ArchiveWriter:
         member.size = len(data)
         member.mode = 0o644
         self._tar.addfile(member, io.BytesIO(data))
+        self._tar.members.clear()  # type: ignore[attr-defined]  # it remembers every one
 
 
 class ArchiveReader:
@@ -191,7 +192,8 @@ class ArchiveReader:
     def _each(self, source: BinaryIO) -> Iterator[tuple[str, bytes]]:
         try:
             with tarfile.open(fileobj=source, mode="r|gz") as tar:
-                for member in tar:
+                while (member := tar.next()) is not None:
+                    tar.members.clear()  # type: ignore[attr-defined]  # it remembers every one
                     if not member.isfile() or not member.name.startswith(_ROOT):
                         raise no_archive(f"it holds {member.name!r}")
                     if member.size > self._most:

@@ -5,6 +5,7 @@ import io
 import json
 import random
 import stat
+import sys
 import tarfile
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -295,7 +296,11 @@ def test_the_commands(make_server: Any, tmp_path: Path) -> None:
            "name": "merge"}  # fmt: skip
     with old.client() as client:
         client.record(json.dumps(run).encode(), name="run.json")
-    file = tmp_path / "record.tar.gz"
+    file, kept = tmp_path / "record.tar.gz", tmp_path / "kept.checkpoint"
+    verify_all = ("--all", "--checkpoint", kept)
+    verifier = [sys.executable, "-m", "client_scripts.verify"]
+    done = old.command(*verify_all, program=verifier)
+    assert done.returncode == 0, done.stdout + done.stderr
     done = old.command("archive", file, "--json")
     assert (done.returncode, json.loads(done.stdout)["documents"]) == (0, 1), done.stderr
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
@@ -310,3 +315,5 @@ def test_the_commands(make_server: Any, tmp_path: Path) -> None:
     with new.client() as client:
         assert client.record(json.dumps(run).encode())["outcome"] == "unchanged"
         assert client.activity(run["id"])["name"] == "merge"
+    done = new.command(*verify_all, program=verifier)  # against what the auditor kept of the old
+    assert done.returncode == 0, done.stdout + done.stderr
