@@ -19,7 +19,7 @@ from provmanager.store import productions as store
 from provmanager.store import writing
 
 from .ingest import IngestPolicy
-from .productions import OPEN, Group, Taking, held_definition, record_all, takings_of
+from .productions import OPEN, ROLE, Group, Taking, held_definition, record_all, takings_of
 from .trace import iso
 
 MOST_GROUPS = 500
@@ -132,7 +132,7 @@ def _take(
             lease_s=wanted.lease_s, limit=max(0, room),
         )  # fmt: skip
         rows = store.planned(session, taken)
-        inputs = store.inputs_of(session, [r["activity_id"] for r in rows], step.files)
+        inputs = store.inputs_of(session, [r["activity_id"] for r in rows], ROLE)
         taking.groups += [
             Group(r["key"], inputs[r["activity_id"]], run=r["run_uuid"], is_new=False) for r in rows
         ]
@@ -201,7 +201,7 @@ def _plan(
                 "type": "Workflow",
                 "status": "running",
                 "parent": str(taking.uuid),
-                "inputs": [_flow(described[e], step.files) for e in group.entities],
+                "inputs": [_flow(described[e], ROLE) for e in group.entities],
                 "attributes": {
                     "production": name, "step": step.name, "attempt": group.attempt,
                     "definition": str(wanted.definition),
@@ -229,7 +229,7 @@ def _check(session: Session, taking: Taking, groups: Sequence[Group]) -> None:
         It did not, so that nothing of this is recorded.
     """
     ids = store.ids_of(session, [group.run for group in groups if group.run])
-    used = store.inputs_of(session, list(ids.values()), taking.step.files)
+    used = store.inputs_of(session, list(ids.values()), ROLE)
     for group in groups:
         assert group.run is not None
         if set(used[ids[group.run]]) != set(group.entities):

@@ -24,6 +24,12 @@ _SCHEMA = "provmanager/activity.v1"
 _N_FAILURES = 20
 _NOBODY = 0  # key of no activity
 OPEN = ("running", "unknown")
+ROLE = "production input"
+"""Role in which the claim of a run says that it used its inputs: by all that identifies them.
+
+What the run itself tells has other roles, and from a node perhaps but the bytes, which several
+products may have.
+"""
 
 
 @dataclass(slots=True)
@@ -174,7 +180,7 @@ def takings_of(session: Session, production: Production) -> Iterator[Taking]:
         taker = store.Taker(
             query=step.input,
             step=ids.get(uuids[step.name], _NOBODY),
-            role=step.files,
+            role=ROLE,
             upstream=ids.get(uuids[source], _NOBODY) if source else None,
             by=step.group_by,
         )

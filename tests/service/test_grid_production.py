@@ -36,7 +36,7 @@ FROM (SELECT i.informant_id AS step_id, u.entity_id,
       FROM was_informed_by i
       JOIN activity a ON a.activity_id = i.informed_id AND i.kind = 'part-of'
       JOIN used u ON u.activity_id = a.activity_id
-      JOIN role r ON r.role_id = u.role_id AND r.name = 'texts'
+      JOIN role r ON r.role_id = u.role_id AND r.name = 'production input'
       GROUP BY 1, 2) AS taken
 JOIN activity s ON s.activity_id = step_id AND s.type = 'ProductionStep'
 GROUP BY 1 ORDER BY min(step_id)
@@ -159,6 +159,26 @@ def test_what_one_step_stored_the_next_one_reads_by_its_lfn(
     assert all(place.startswith("LFN:/vo/") for place in places)
     (merged,) = (tmp_path / "store").rglob("merged.txt")
     assert merged.read_text().count("events of") == 2
+
+
+def test_equal_bytes_are_two_inputs_on_the_grid_too(
+    client: ProvClient, environ: dict[str, str], tmp_path: Path
+) -> None:
+    for folder in ("a", "b"):  # two products, of two deliveries
+        (path,) = make_files(tmp_path / folder, 1, 1)
+        path.write_text(f"the same in {tmp_path}")
+        deliver(client, [path])
+    wanted = yaml.safe_load(write_production(tmp_path).read_text()) | {"name": "equal"}
+    wanted["steps"] = wanted["steps"][:1]
+    wanted["steps"][0] |= {"group": {"size": 1}}
+    wanted["steps"][0]["input"]["location"] = f"file://*{tmp_path}/*"
+    path = tmp_path / "equal.yml"
+    path.write_text(yaml.safe_dump(wanted))
+    command = [sys.executable, "-m", "client_scripts.submit", str(path), "-q"]
+    subprocess.run(command, env=environ, cwd=tmp_path, check=True, timeout=PATIENCE_S)
+    (step,) = client.production("equal")["steps"]
+    assert (step["runs"]["completed"], step["inputs"]["completed"]) == (2, 2)
+    assert step["inputs"]["doubled"] == 0
 
 
 def merged_files(client: ProvClient, step: str, folder: Path) -> list[str]:
