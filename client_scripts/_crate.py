@@ -4,13 +4,15 @@ import io
 import json
 import os
 import shutil
+import tempfile
 import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
-from provmanager.errors import UsageError
+from provmanager.errors import DifferenceError, NotFoundError, ProvError, UsageError
 
 Crate = dict[str, Any]  # Any: JSON-LD
 Tell = Callable[[str], None]
@@ -27,7 +29,7 @@ def save_crate(
     archive : bytes
         The zip file that the server gave; it holds the metadata only.
     with_content : bool
-        Whether the files themselves go in, those that lie here with the recorded bytes.
+        Whether the files themselves go in, those that can be had with the recorded bytes.
     moved : sequence of (str, str)
         Prefixes of recorded locations, and where these lie here.
     tell : callable
@@ -49,47 +51,88 @@ def save_crate(
         crate: Crate = json.loads(opened.read(METADATA_FILE))
     found: dict[str, Path] = {}
     n_missing = 0
-    for item in files_of(crate) if with_content else ():
-        place, reason = _readable(item, moved)
-        if place is not None:
-            found[item["@id"]] = place
-        else:
-            n_missing += 1
-            tell(f"left out: {item['name']} ({item['@id']}): {reason}")
-    names = {id_: _name_inside(id_, path) for id_, path in found.items()}
-    crate = with_files(crate, names)
-    files = {names[id_]: path for id_, path in found.items()}
-    write = _to_folder if target.endswith("/") or Path(target).is_dir() else _to_zip
-    try:
-        write(Path(target), {METADATA_FILE: crate_text(crate)}, files)
-    except OSError as error:
-        raise UsageError(f"{target} cannot be written: {error.strerror}") from error
+    with tempfile.TemporaryDirectory(prefix="prod-export-") as folder:
+        for n, item in enumerate(files_of(crate) if with_content else ()):
+            try:
+                found[item["@id"]] = _file_of(item, moved, Path(folder, str(n)))
+            except (ProvError, OSError) as error:
+                n_missing += 1
+                tell(f"left out: {item['name']} ({item['@id']}): {error}")
+        names = {id_: _name_inside(id_, path) for id_, path in found.items()}
+        files = {names[id_]: path for id_, path in found.items()}
+        write = _to_folder if target.endswith("/") or Path(target).is_dir() else _to_zip
+        try:
+            write(Path(target), {METADATA_FILE: crate_text(with_files(crate, names))}, files)
+        except OSError as error:
+            raise UsageError(f"{target} cannot be written: {error.strerror}") from error
     return len(found), n_missing
 
 
-def _readable(item: Mapping[str, Any], moved: Prefixes) -> tuple[Path | None, str]:  # Any: JSON-LD
-    """Return where a file of the crate lies here, or None and why it cannot go in."""
+def _file_of(item: Mapping[str, Any], moved: Prefixes, folder: Path) -> Path:  # Any: JSON-LD
+    """Return where a file of the crate lies here, or was brought into `folder`, bytes checked.
+
+    Raises
+    ------
+    NotFoundError, DifferenceError, OSError
+        It is not to be had; the message says why.
+    """
     from provmanager.client.verification import local_path
     from provmanager.ids import file_sha256
 
-    location = item.get("contentUrl")
+    location, recorded = item.get("contentUrl"), item.get("sha256")
     if location is None:
-        return None, "no place of it is recorded"
+        raise NotFoundError("no place of it is recorded")
+    if recorded is None:
+        raise NotFoundError(f"the record has no SHA-256 to check {location} by")
     path = local_path(location, moved)
     if path is None:
-        return None, f"{location} is no place of this machine (--map says where it lies)"
-    try:
-        if not path.is_file():
-            return None, f"it is not at {path}"
-        digest = file_sha256(path)
-    except OSError as error:
-        return None, f"{path} cannot be read: {error.strerror}"
-    recorded = item.get("sha256")
-    if recorded is None:
-        return None, f"the record has no SHA-256 to check {path} by"
+        path = _fetched(location, folder)
+    elif not path.is_file():
+        raise NotFoundError(f"it is not at {path}")
+    digest = file_sha256(path)
     if digest != recorded:
-        return None, f"{path} has the SHA-256 {digest}, and recorded is {recorded}"
-    return path, ""
+        raise DifferenceError(f"{path} has the SHA-256 {digest}, and recorded is {recorded}")
+    return path
+
+
+def _fetched(location: str, folder: Path) -> Path:
+    """Bring a file from the web, or by its LFN from the storage that the options of the grid name.
+
+    Raises
+    ------
+    NotFoundError, UnavailableError
+        There is none, or no way to it.
+    """
+    from jobs.storage import is_lfn, make_storage, normal_lfn
+
+    folder.mkdir()
+    path = folder / (PurePosixPath(unquote(urlsplit(location).path)).name or "file")
+    if is_lfn(location):
+        from jobs.rerun import grid_options
+
+        storage = grid_options().storage
+        if storage is not None:
+            make_storage(storage).get(normal_lfn(location), path)
+            return path
+    elif location.startswith(("http://", "https://")):
+        _download(location, path)
+        return path
+    raise NotFoundError(f"{location} is no place of this machine (--map says where it lies)")
+
+
+def _download(url: str, path: Path) -> None:
+    import httpx
+
+    try:
+        with (
+            httpx.stream("GET", url, follow_redirects=True, timeout=60) as answer,
+            path.open("wb") as stream,
+        ):
+            answer.raise_for_status()
+            for chunk in answer.iter_bytes():
+                stream.write(chunk)
+    except httpx.HTTPError as error:
+        raise NotFoundError(f"{url} cannot be fetched: {error}") from error
 
 
 def _name_inside(id_: str, path: Path) -> str:

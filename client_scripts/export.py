@@ -58,7 +58,7 @@ Environment: PROV_SERVER_URL, PROV_TOKEN or PROV_TOKEN_FILE, NO_COLOR.
     "--files",
     "with_files",
     is_flag=True,
-    help="Put the files into a ro-crate: those that lie here with the recorded bytes.",
+    help="Put the files into a ro-crate: those that can be had with the recorded bytes.",
 )
 @moved_option
 @click.option(
@@ -90,8 +90,9 @@ def main(
     PRODUCT is whatever prod-trace takes: a file that lies here, a URL, an LFN, a digest, a product
     id, a UUID (also an activity's), or a base name that only one product has.
 
-    A ro-crate is a zip file, or a folder where FILE ends in "/". With --files what is not here, or
-    has other bytes than were recorded, is left out and named, and the exit code is 6.
+    A ro-crate is a zip file, or a folder where FILE ends in "/". With --files its files come from
+    this machine, from the web, and LFNs from the storage in the options of the grid; what cannot
+    be had, or has other bytes than were recorded, is left out and named, and the exit code is 6.
     """
     if with_files and (form != ExportFormat.RO_CRATE or target == "-"):
         raise UsageError("--files goes with --format ro-crate and -o: only a crate holds files")

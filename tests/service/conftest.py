@@ -12,9 +12,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import click
 import psycopg2
 import pytest
 import uvicorn
+from click.testing import CliRunner, Result
 from fastapi import FastAPI
 from server_process import ServerProcess
 
@@ -167,6 +169,20 @@ def client(app_url: str, token: str) -> Iterator[ProvClient]:
     """An admin's client of `app`."""
     with ProvClient(app_url, token, timeout_s=60) as connected:
         yield connected
+
+
+@pytest.fixture(scope="module")
+def run(
+    app_url: str, token: str, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[..., Result]:
+    """Run a command as a person does: ``run(trace.main, "dl2.h5", "--depth", 1)``."""
+    state = str(tmp_path_factory.mktemp("state"))
+    environment = {"PROV_SERVER_URL": app_url, "PROV_TOKEN": token, "PROV_STATE_DIR": state}
+
+    def invoke(command: click.Command, *arguments: object) -> Result:
+        return CliRunner().invoke(command, [str(a) for a in arguments], env=environment)
+
+    return invoke
 
 
 @pytest.fixture

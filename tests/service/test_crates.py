@@ -3,13 +3,17 @@
 import hashlib
 import json
 import shutil
+import threading
 import zipfile
 from collections.abc import Callable
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
-from click.testing import CliRunner, Result
+from click.testing import Result
 from data.crate_tools import CrateTools
 
 from client_scripts import export, submit
@@ -21,20 +25,6 @@ CWL = ROOT / "tests" / "data" / "cwl"
 PRODUCT = "mu_applied.dl2.h5"
 
 Run = Callable[..., Result]
-
-
-@pytest.fixture(scope="module")
-def run(
-    app_url: str, token: str, client: ProvClient, tmp_path_factory: pytest.TempPathFactory
-) -> Run:
-    """Run a command as a person does."""
-    state = str(tmp_path_factory.mktemp("state"))
-    environment = {"PROV_SERVER_URL": app_url, "PROV_TOKEN": token, "PROV_STATE_DIR": state}
-
-    def invoke(command: Any, *arguments: object) -> Result:
-        return CliRunner().invoke(command, [str(a) for a in arguments], env=environment)
-
-    return invoke
 
 
 @pytest.fixture(scope="module")
@@ -163,6 +153,57 @@ def test_files_that_lie_elsewhere_are_found_by_map(counted: Path, run: Run, tmp_
         original.rename(counted.parents[2])
     assert missing.exit_code == 6
     assert found.exit_code == 0, found.output
+
+
+def test_files_come_from_the_web_and_from_the_storage_of_the_grid(
+    client: ProvClient, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    web, storage = tmp_path / "web", tmp_path / "storage"
+    contents = {web / "a b.txt": b"web", web / "changed.txt": b"then", storage / "vo/c.txt": b"lfn"}
+    for path, content in contents.items():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+    digests = [f"sha256:{hashlib.sha256(content).hexdigest()}" for content in contents.values()]
+    (web / "changed.txt").write_bytes(b"now")
+    options = tmp_path / "grid.json"
+    options.write_text(json.dumps({"storage": {"kind": "directory", "path": str(storage)}}))
+    handler = partial(SimpleHTTPRequestHandler, directory=str(web))
+    monkeypatch.setattr(SimpleHTTPRequestHandler, "log_message", lambda *_: None)
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever).start()
+        base = f"http://127.0.0.1:{server.server_port}"
+        places = [f"{base}/a%20b.txt", f"{base}/changed.txt", "lfn:/vo/c.txt"]
+        client.record(sum_of_files(places, digests), name="sum.provn")
+        arguments = ("sum.txt", "--format", "ro-crate", "--files", "-o")
+        try:
+            without = run(export.main, *arguments, tmp_path / "without.zip")
+            monkeypatch.setenv("PROV_GRID_OPTIONS", str(options))
+            found = run(export.main, *arguments, f"{tmp_path}/crate/")
+        finally:
+            server.shutdown()
+    assert (without.exit_code, "lfn:/vo/c.txt is no place" in without.stderr) == (6, True)
+    assert found.exit_code == 6
+    assert "left out: c.txt" not in found.stderr
+    assert "changed.txt" in found.stderr
+    held = {p.name: p.read_bytes() for p in (tmp_path / "crate" / "data").glob("*/*")}
+    assert held == {"a b.txt": b"web", "c.txt": b"lfn"}
+
+
+def sum_of_files(places: list[str], digests: list[str]) -> bytes:
+    """A run that made ``sum.txt`` from files at these places, as PROV-N."""
+    used = "\n".join(
+        f'entity(ex:f{n}, [prov:label="{unquote(place).rpartition("/")[2]}", '
+        f'prov:location="{place}", pm:digest="{digest}"])\nused(ex:sum, ex:f{n}, -)'
+        for n, (place, digest) in enumerate(zip(places, digests, strict=True))
+    )
+    return f"""document
+        prefix ex <https://example.org/sum/>
+        prefix pm <urn:provmanager:terms#>
+        activity(ex:sum, -, -)
+        entity(ex:out, [prov:label="sum.txt"])
+        wasGeneratedBy(ex:out, ex:sum, -)
+        {used}
+        endDocument""".encode()
 
 
 def test_we_read_our_crate_as_what_was_recorded(chain: ProvClient, tmp_path: Path):

@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 import pytest
 from astropy.io import votable
-from click.testing import CliRunner, Result
+from click.testing import Result
 from jsonschema import Draft4Validator
 from lxml import etree
 from prov.model import ProvActivity, ProvDocument
@@ -37,20 +37,6 @@ def chain(client: ProvClient) -> ProvClient:
     for path in sorted((ROOT / "examples" / "chain").iterdir()):
         client.record(path)
     return client
-
-
-@pytest.fixture(scope="module")
-def run(
-    app_url: str, token: str, chain: ProvClient, tmp_path_factory: pytest.TempPathFactory
-) -> Run:
-    """Run a command as a person does."""
-    state = str(tmp_path_factory.mktemp("state"))
-    environment = {"PROV_SERVER_URL": app_url, "PROV_TOKEN": token, "PROV_STATE_DIR": state}
-
-    def invoke(command: Any, *arguments: object) -> Result:
-        return CliRunner().invoke(command, [str(a) for a in arguments], env=environment)
-
-    return invoke
 
 
 def content_of(exported: bytes, format: ExportFormat) -> object:

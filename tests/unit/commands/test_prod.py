@@ -88,3 +88,4 @@ def test_completion_lists_commands_and_choices():
 
     assert "trace" in complete("prod tr", 1)
     assert "prov-json" in complete("prod trace x --format prov", 4)
+    assert complete("prod export x --format vo", 4) == ["votable"]
