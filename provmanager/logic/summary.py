@@ -65,32 +65,44 @@ def summary(
     pin : str, optional
         A record of the lineage that stands apart, with the ways between it and the focus.
     """
-    found = records_of(session, ref, direction=direction, depth=depth)
+    focus = find(session, ref)
     pinned = find(session, pin) if pin else None
-    rows = store.summary(
-        session,
-        store.Nodes(
+    nodes: store.Nodes | store.Whole
+    if depth is None and pinned is None and direction != "both":
+        nodes = store.Whole(
+            focus=focus.key,
+            is_entity=focus.kind == "entity",
+            direction=direction,
+            limit=MAX_RECORDS + 1,
+            grouping=grouping,
+        )
+        truncated = False
+    else:
+        found = records_of(session, ref, direction=direction, depth=depth)
+        truncated = found.reach.truncated
+        nodes = store.Nodes(
             activities=found.reach.all,
             entities=found.entity_ids,
-            focus=found.focus.key,
+            focus=focus.key,
             pin=pinned.key if pinned else None,
             between=_between(session, found, pinned) if pinned else (),
             grouping=grouping,
-        ),
-    )
+        )
+    rows = store.summary(session, nodes)
+    truncated = truncated or rows["reach"][0]["n"] > MAX_RECORDS
     boxes, arrows = _boxes(rows)
     _name_singles(session, boxes)
     activities = [b for b in boxes if b["kind"] == "activity"]
     return {
-        "focus": found.focus.to_wire(),
+        "focus": focus.to_wire(),
         "pinned": pinned.to_wire() if pinned else None,
         "direction": direction,
         "depth": depth,
         "grouping": grouping,
-        "truncated": found.reach.truncated,
+        "truncated": truncated,
         "counts": {
             "activities": sum(b["count"] for b in activities),
-            "entities": len(found.entity_ids),
+            "entities": sum(r["n"] for r in rows["products"]),
             "used": sum(a["count"] for a in arrows if a["kind"] == "used"),
             "generated": sum(a["count"] for a in arrows if a["kind"] == "generated"),
             "roots": sum(r["n"] for r in rows["products"] if r["generator"] is None),

@@ -40,6 +40,55 @@ _MARK = (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Whole:
+    """A whole lineage, one way: the database walks it, and its nodes never leave that."""
+
+    focus: int
+    is_entity: bool
+    direction: Literal["up", "down"]
+    limit: int
+    grouping: Grouping = "name"
+
+    def given(self) -> dict[str, Any]:  # Any: bound values
+        """Return the values of the statement's parameters."""
+        return {"focus": self.focus, "limit": self.limit}
+
+    def nodes(self) -> str:
+        """Return the table expression ``node``."""
+        first = "SELECT CAST(:focus AS bigint)"
+        if self.is_entity:
+            first += _BESIDE[self.direction]
+        found, asked = _STEP[self.direction]
+        return (
+            f"walk (id) AS (({first}) UNION SELECT x.id FROM walk CROSS JOIN LATERAL ("  # noqa: S608
+            # a subquery, so that each step is a look at the index, whatever the planner expects
+            f"SELECT g.{found} AS id FROM prov.edge g WHERE g.{asked} = walk.id OFFSET 0) AS x"
+            "), node AS MATERIALIZED (SELECT id AS activity_id FROM walk LIMIT :limit)"
+        )
+
+    def reached(self) -> str:
+        """Return what selects its entities, each once."""
+        return _REACHED[self.direction]
+
+
+_STEP = {"up": ("source_id", "target_id"), "down": ("target_id", "source_id")}
+_BESIDE = {
+    "up": " UNION ALL SELECT generated_by FROM prov.entity WHERE entity_id = :focus "
+    "AND generated_by IS NOT NULL",
+    "down": " UNION ALL SELECT activity_id FROM prov.used WHERE entity_id = :focus",
+}
+_REACHED = {
+    "up": "SELECT * FROM prov.entity WHERE entity_id IN (SELECT activity_id FROM node "
+    "UNION SELECT u.entity_id FROM node JOIN prov.used u USING (activity_id))",
+    # what was made by them; and entities among the nodes that something else, or nothing, made
+    "down": "SELECT e.* FROM node JOIN prov.entity e ON e.generated_by = node.activity_id "
+    "UNION ALL SELECT e.* FROM (SELECT activity_id FROM node EXCEPT ALL "
+    "SELECT activity_id FROM act) AS n JOIN prov.entity e ON e.entity_id = n.activity_id "
+    "WHERE NOT EXISTS (SELECT 1 FROM act WHERE act.activity_id = e.generated_by)",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Nodes:
     """The records of a lineage, and how to class them.
 
@@ -66,24 +115,42 @@ class Nodes:
             "between": id_array(self.between),
         }
 
+    def nodes(self) -> str:
+        """Return the table expression ``node``."""
+        return "node AS (SELECT unnest(CAST(:ids AS bigint[])) AS activity_id)"
 
-def _sources(nodes: Nodes) -> str:
+    def reached(self) -> str:
+        """Return what selects its entities, each once."""
+        return (
+            "SELECT e.* FROM unnest(CAST(:entities AS bigint[])) AS i (entity_id) "
+            "JOIN prov.entity e USING (entity_id)"
+        )
+
+
+def _sources(nodes: Nodes | Whole) -> str:
     detail = DETAIL[nodes.grouping]
-    mark = _MARK if nodes.pin is not None else "CASE WHEN {0} = :focus THEN 1 ELSE 0 END"
+    has_pin = isinstance(nodes, Nodes) and nodes.pin is not None
+    mark = _MARK if has_pin else "CASE WHEN {0} = :focus THEN 1 ELSE 0 END"
     return f"""
-WITH act AS MATERIALIZED (
+WITH RECURSIVE {nodes.nodes()}, act AS MATERIALIZED (
     SELECT a.activity_id, a.name, {detail.format("a")} AS detail, {mark.format("a.activity_id")}
            AS mark, a.version, a.status, a.is_claim, a.started_at, a.ended_at
-    FROM unnest(CAST(:ids AS bigint[])) AS i (activity_id) JOIN prov.activity a USING (activity_id)
+    FROM node JOIN prov.activity a USING (activity_id)
 ), ent AS MATERIALIZED (
-    SELECT e.entity_id, e.generated_by, g.name AS generator, {detail.format("g")} AS detail,
-           {EXTENSION} AS extension, {mark.format("e.entity_id")} AS mark,
-           coalesce(e.name, e.base_name) AS name, coalesce(e.generated_at, g.ended_at) AS at,
+    SELECT e.entity_id, e.generated_by, {EXTENSION} AS extension, {mark.format("e.entity_id")}
+           AS mark, g.mark AS generator_mark, coalesce(e.name, e.base_name) AS name,
+           CASE WHEN is_near THEN g.name ELSE (SELECT o.name FROM prov.activity o
+                WHERE o.activity_id = e.generated_by) END AS generator,
+           CASE WHEN is_near THEN g.detail ELSE (SELECT {detail.format("o")} FROM prov.activity o
+                WHERE o.activity_id = e.generated_by) END AS detail,
+           coalesce(e.generated_at, CASE WHEN is_near THEN g.ended_at ELSE (SELECT o.ended_at
+                FROM prov.activity o WHERE o.activity_id = e.generated_by) END) AS at,
            e.sha256 IS NOT NULL OR EXISTS (SELECT 1 FROM prov.entity_identifier d
            WHERE d.entity_id = e.entity_id AND d.kind = 'digest') AS has_digest
-    FROM unnest(CAST(:entities AS bigint[])) AS i (entity_id) JOIN prov.entity e USING (entity_id)
-    LEFT JOIN prov.activity g ON g.activity_id = e.generated_by
-    CROSS JOIN LATERAL (SELECT lower(coalesce(e.name, e.base_name)) AS n) AS x
+    FROM ({nodes.reached()}) AS e
+    LEFT JOIN act g ON g.activity_id = e.generated_by
+    CROSS JOIN LATERAL (SELECT lower(coalesce(e.name, e.base_name)) AS n,
+        e.generated_by IS NULL OR g.activity_id IS NOT NULL AS is_near) AS x
 )
 """  # noqa: S608  (columns, no input)
 
@@ -92,6 +159,7 @@ _ACTIVITY = "a.name, a.detail, a.mark"
 _PRODUCT = "e.generator, e.detail AS generator_detail, e.extension, e.mark AS product_mark"
 
 _QUERIES = {
+    "reach": "SELECT count(*) AS n FROM node",
     "activities": f"SELECT {_ACTIVITY}, count(*) AS n, "  # noqa: S608
     "count(*) FILTER (WHERE status = 'completed') AS completed, "
     "count(*) FILTER (WHERE status = 'error') AS error, "
@@ -112,8 +180,8 @@ _QUERIES = {
     "FROM act a JOIN prov.used u USING (activity_id) JOIN ent e USING (entity_id) "
     "GROUP BY 1, 2, 3, 4, 5, 6, 7, 8) u JOIN prov.role r USING (role_id) "
     "GROUP BY 1, 2, 3, 4, 5, 6, 7",
-    "generated": f"SELECT {_PRODUCT}, {_ACTIVITY}, count(*) AS n "  # noqa: S608
-    "FROM act a JOIN ent e ON e.generated_by = a.activity_id GROUP BY 1, 2, 3, 4, 5, 6, 7",
+    "generated": f"SELECT {_PRODUCT}, e.generator AS name, e.detail, e.generator_mark AS mark, "  # noqa: S608
+    "count(*) AS n FROM ent e WHERE e.generator_mark IS NOT NULL GROUP BY 1, 2, 3, 4, 5, 6, 7",
     "linked": f"SELECT {_PRODUCT}, t.generator AS to_generator, "  # noqa: S608
     "t.detail AS to_generator_detail, t.extension AS to_extension, t.mark AS to_product_mark, "
     "count(*) AS n FROM (SELECT w.derived_id AS t, w.source_id AS s FROM ent "
@@ -125,8 +193,11 @@ _QUERIES = {
 }
 
 
-def summary(session: Session, nodes: Nodes) -> dict[str, list[Row]]:
-    """Return activities, products, used, generated and linked, as rows of classes."""
+def summary(session: Session, nodes: Nodes | Whole) -> dict[str, list[Row]]:
+    """Return activities, products, used, generated and linked, as rows of classes.
+
+    And ``reach``, one row: how many nodes were walked to.
+    """
     parts = (
         f"SELECT '{name}' AS part, to_jsonb(q) AS content FROM ({query}) q"  # noqa: S608
         for name, query in _QUERIES.items()

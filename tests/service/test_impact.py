@@ -114,3 +114,25 @@ def test_wrong_use_and_nothing_found(folder):
     assert run("--software", "scipy", "--replace-by", __file__)[0] == 2
     assert run("--software", "nothing-like-it==0")[0] == 3
     assert run("nothing-like-it")[0] == 3
+
+
+def test_a_whole_summary_is_the_one_of_its_records(client, folder):
+    """Walked by the database in one statement, or level by level and handed back to it."""
+    graph = record_graph(client, "whole", 40)
+    client.record(
+        b"""document
+          prefix ex <http://example.org/>
+          entity(ex:a) entity(ex:b) entity(ex:c) entity(ex:all)
+          activity(ex:one, -, -) activity(ex:two, -, -)
+          used(ex:one, ex:a, -) wasGeneratedBy(ex:b, ex:one, -) wasDerivedFrom(ex:c, ex:b)
+          hadMember(ex:all, ex:c) used(ex:two, ex:all, -)
+        endDocument""",
+        name="derived.provn",
+    )
+    files = [f"file://node/d/{n}" for n in ("whole/raw0", "whole/f3.0", "whole/f39.0")]
+    runs = [node for node in graph if "setting" in graph.nodes[node]][:2]
+    for ref in (*files, *runs, *(f"http://example.org/{n}" for n in ("a", "b", "c", "all"))):
+        for direction in ("up", "down"):
+            whole = client.lineage_summary(ref, direction=direction)
+            by_level = client.lineage_summary(ref, direction=direction, depth=1000)
+            assert whole == by_level | {"depth": None}
