@@ -108,7 +108,7 @@ def _dry_run(
 ) -> None:
     """Show which groups would be claimed now; what later steps take is not known yet."""
     from jobs.engines import make_engine
-    from jobs.productions import Holder, Submitter, make_request
+    from jobs.productions import MOST_SHOWN, Holder, Submitter, make_request
 
     with Holder(loaded.production.name) as holder:
         groups = Submitter(client, loaded, holder, options).dry_run()
@@ -116,6 +116,8 @@ def _dry_run(
         step = loaded.production.step(group["step"])
         reads_lfns = make_engine(step.engine).reads_lfns(step.job)
         make_request(loaded, group, moved=options.moved, reads_lfns=reads_lfns)
+    if len(groups) >= MOST_SHOWN:
+        output.note(f"there are more: these are the first {len(groups)}")
     if output.as_json:
         output.json([dict(group) for group in groups])
         return

@@ -15,9 +15,10 @@ from .document import LoadedProduction, load_production
 from .estimate import Estimate, estimate
 from .holder import Holder
 from .requests import make_request
-from .submitter import Options, Submitter
+from .submitter import MOST_SHOWN, Options, Submitter
 
 __all__ = [
+    "MOST_SHOWN",
     "Estimate",
     "Holder",
     "LoadedProduction",

@@ -27,7 +27,11 @@ LEASE_S = 120.0
 """How long another machine waits before it submits what we claimed, without a sign of us."""
 
 MOST_ON_GRID = 500
+MOST_SHOWN = 500
+"""Most groups that a dry run shows."""
+
 _BULK = 20
+_MOST_CLAIMED = 100  # in one turn: others record between two
 _SHORTEST_S, _LONGEST_S = 0.3, 15.0
 _LONGEST_BUSY_S = 3.0
 _PATIENCE_S = 600.0
@@ -118,8 +122,8 @@ class Submitter:
             self._note(f"production {self._name} is defined so from now on")
 
     def dry_run(self) -> list[Group]:
-        """Return the groups that would be claimed now, if there were room for all of them."""
-        return self._claim({"local": 500, "diracx": 500}, is_dry=True)
+        """Return the groups that would be claimed now, if there were room: at most `MOST_SHOWN`."""
+        return self._claim({"local": MOST_SHOWN, "diracx": MOST_SHOWN}, is_dry=True)
 
     def run(self, tell: Callable[[ProductionStatus], None]) -> ProductionStatus:
         """Submit, and look after, until there is nothing left to do; `tell` how far it is.
@@ -163,7 +167,7 @@ class Submitter:
         left = [run for run in here if run["run"] not in settled]
         room = {name: self._options.room(name) - sum(run["engine"] == name for run in left)
                 for name in {step.engine for step in self._loaded.production.steps}}  # fmt: skip
-        groups = self._claim({name: max(0, min(n, 500)) for name, n in room.items()})
+        groups = self._claim({name: max(0, min(n, _MOST_CLAIMED)) for name, n in room.items()})
         self._submit(groups)
         self._n_here = len(left) + len(groups)
         self._n_others = sum(run not in here and not run["is_lost"] for run in open_runs)

@@ -3,6 +3,7 @@
 Screenshots stay in ``build/screenshots``, or where ``PROV_TEST_SCREENSHOTS`` says.
 """
 
+import json
 import os
 import shutil
 import sys
@@ -93,6 +94,8 @@ def browser() -> Iterator[Any]:
 def chain(client: Any) -> Any:
     """The example chain with its descriptions, and a failed run, recorded."""
     client.put_descriptions((ROOT / "examples" / "ctapipe-descriptions.yaml").read_bytes())
+    example = ROOT / "schemas" / "examples" / "production.v1.minimal.json"
+    client.define_production("nightly", json.loads(example.read_text()))
     for path in sorted((ROOT / "examples" / "chain").iterdir()):
         client.record(path)
     return client

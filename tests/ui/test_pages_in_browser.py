@@ -125,6 +125,8 @@ PATHS = (
     "/impact?ref=lst_muons.simtel.zst",
     "/descriptions",
     "/description?name=ctapipe-process",
+    "/productions",
+    "/production?name=nightly",
     "/log",
     "/log/{size}",
     "/log/document/{document}",
