@@ -5,6 +5,7 @@ a part); of those, only the one that is arriving is held in memory.
 """
 
 import asyncio
+import zlib
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from typing import Protocol
@@ -43,26 +44,46 @@ def brings_many(request: Request) -> bool:
     return kind in (NDJSON, MULTIPART)
 
 
-async def read_document(request: Request, settings: Settings) -> bytes:
+async def read_document(
+    request: Request, settings: Settings, *, may_be_gzip: bool = False
+) -> bytes:
     """Return the body, which is one document.
 
     Raises
     ------
     DocumentTooLargeError
-        It is larger than the server takes.
+        It is larger than the server takes; if it is compressed, unpacked.
     UsageError
-        It broke off.
+        It broke off, or is encoded otherwise.
     """
     limit = settings.max_document_bytes
     declared = request.headers.get("content-length", "")
     if declared.isdecimal() and int(declared) > limit:
         raise too_large(int(declared), limit)
     body = bytearray()
-    async for chunk in _chunks(request):
+    is_gzip = may_be_gzip and request.headers.get("content-encoding") == "gzip"
+    async for chunk in _chunks(request, "gzip" if is_gzip else "identity"):
         body += chunk
         if len(body) > limit:
             raise too_large(len(body), limit)
-    return bytes(body)
+    return _unpacked(body, limit) if is_gzip else bytes(body)
+
+
+def _unpacked(body: bytes | bytearray, limit: int) -> bytes:
+    """Return what a gzip-compressed body holds; no more than `limit` is unpacked of it."""
+    unpacking = zlib.decompressobj(16 + zlib.MAX_WBITS)
+    try:
+        data = unpacking.decompress(bytes(body), limit + 1)
+    except zlib.error as error:
+        raise UsageError(
+            f"the body is said to be gzip, and is not: {error}",
+            pointer="/header/content-encoding",
+        ) from error
+    if len(data) > limit:
+        raise too_large(len(data), limit)
+    if not unpacking.eof:
+        raise UsageError(f"the gzip-compressed body broke off after {len(body)} bytes")
+    return data
 
 
 async def read_documents(request: Request, settings: Settings) -> AsyncIterator[ReceivedDocument]:
@@ -118,9 +139,9 @@ def _too_many(settings: Settings) -> DocumentTooLargeError:
     )
 
 
-async def _chunks(request: Request) -> AsyncIterator[bytes]:
+async def _chunks(request: Request, expected: str = "identity") -> AsyncIterator[bytes]:
     encoding = request.headers.get("content-encoding", "identity")
-    if encoding != "identity":
+    if encoding != expected:
         raise UsageError(
             f"the body is encoded as {encoding!r}; send it as it is",
             pointer="/header/content-encoding",

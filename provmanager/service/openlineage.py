@@ -49,7 +49,7 @@ async def post_lineage(
 ) -> Response:
     """Record one OpenLineage event, as OpenLineage's own clients send it."""
     intake: Intake = request.app.state.intake
-    data = await read_document(request, settings)
+    data = await read_document(request, settings, may_be_gzip=True)
     (item,) = await run_in_threadpool(_read, intake, [data], principal)
     outcome = item if isinstance(item, Outcome) else await recorded(intake, item)
     if outcome.error is not None:
@@ -65,7 +65,7 @@ async def post_lineage_batch(
 ) -> Response:
     """Record a JSON array of OpenLineage events: each a document, whole or not at all."""
     intake: Intake = request.app.state.intake
-    data = await read_document(request, settings)
+    data = await read_document(request, settings, may_be_gzip=True)
     items = await run_in_threadpool(_read, intake, list(events_of(data)), principal)
     outcomes = await run_in_threadpool(intake.record_many, items)
     return json_answer(200, bulk_answer(outcomes))

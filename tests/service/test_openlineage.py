@@ -1,5 +1,6 @@
 """OpenLineage's own client sends events to the server; the record is the same for any order."""
 
+import gzip
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -23,19 +24,24 @@ SCHEMA = "https://openlineage.io/spec/2-0-2/OpenLineage.json#/$defs/RunEvent"
 BASE = {"_producer": "https://example.org/etl", "_schemaURL": "https://example.org/facet.json"}
 
 
-@pytest.fixture
-def send(app_url: str, make_token: Callable[..., str]) -> Callable[..., None]:
+@pytest.fixture(params=[None, "gzip"])
+def send(
+    app_url: str, make_token: Callable[..., str], request: pytest.FixtureRequest
+) -> Callable[..., None]:
     """Send events as a site that uses OpenLineage does: by its client, with an API key."""
     from openlineage.client.transport.http import (
         ApiKeyTokenProvider,
+        HttpCompression,
         HttpConfig,
         HttpTransport,
     )
 
-    auth = ApiKeyTokenProvider({"apiKey": make_token("recorder")})
-    client = openlineage.OpenLineageClient(
-        transport=HttpTransport(HttpConfig(url=app_url, auth=auth))
+    config = HttpConfig(
+        url=app_url,
+        auth=ApiKeyTokenProvider({"apiKey": make_token("recorder")}),
+        compression=HttpCompression(request.param) if request.param else None,
     )
+    client = openlineage.OpenLineageClient(transport=HttpTransport(config))
 
     def emit(*events: Any) -> None:
         for event in events:
@@ -160,6 +166,22 @@ def test_what_is_no_event_is_refused_and_leaves_no_trace(
 ) -> None:  # fmt: skip
     before = everything(database)
     answer = post(body, path)
+    assert (answer.status_code, words in answer.json()["message"]) == (status, True), answer.text
+    assert everything(database) == before
+
+
+@pytest.mark.parametrize(("pack", "status", "words"), [
+    (lambda d: d, 400, "said to be gzip, and is not"),
+    (lambda d: gzip.compress(d)[:-12], 400, "broke off"),
+    (lambda d: gzip.compress(d + b" " * 70_000_000), 413, "the limit is"),
+])  # fmt: skip
+def test_a_packed_body_that_cannot_be_unpacked(
+    app_url: str, token: str, database: Database, pack: Any, status: int, words: str
+) -> None:
+    before = everything(database)
+    headers = {"authorization": f"Bearer {token}", "content-encoding": "gzip"}
+    body = pack(json.dumps(event(7, "START", 1)).encode())
+    answer = httpx.post(f"{app_url}/api/v1/lineage", content=body, headers=headers)
     assert (answer.status_code, words in answer.json()["message"]) == (status, True), answer.text
     assert everything(database) == before
 
