@@ -26,7 +26,6 @@ from .standins import StandIns
 from .tool_logs import ToolLogs
 
 PARTLY_PROCESSED, NOT_PROCESSED = 166, 167
-_NOT_FOUND = 127
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -7,10 +7,12 @@ catalogue.
 
 import json
 import os
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from uuid import uuid4
 
+from jobs.storage import normal_lfn
 from provmanager.capture import Run
 from provmanager.capture.files import digest_file
 from provmanager.capture.writer import append_record, record_path
@@ -43,6 +45,7 @@ def record_metadata(step: DiracStep, folder: Path, run: Run) -> None:
     metadata = {"merged": 0, **metadata, **of_file}  # as in CTADIRAC's ProdDataManager
     if len(words) > 7:
         metadata["outputType"] = words[7]
+    lfns = _registered_lfns(folder)
     now = datetime.now(UTC).isoformat()
     record: JSONDict = {
         "schema": "provmanager/activity.v1",
@@ -53,7 +56,7 @@ def record_metadata(step: DiracStep, folder: Path, run: Run) -> None:
         "parent": run.id,
         "started_at": now,
         "ended_at": now,
-        "inputs": [_flow(path, metadata) for path in files],
+        "inputs": [_flow(path, metadata, lfns) for path in files],
     }
     target = record_path(
         os.environ.get("PROV_RUN_FILE"), name="register", activity_id=record["id"],
@@ -62,9 +65,17 @@ def record_metadata(step: DiracStep, folder: Path, run: Run) -> None:
     append_record(target, record)
 
 
-def _flow(path: Path, metadata: JSONDict) -> JSONDict:
+def _registered_lfns(folder: Path) -> dict[str, str]:
+    """Return the LFNs that CTADIRAC's own program says that it has registered, by file name."""
+    path = folder / "output_lfns.txt"
+    lines = path.read_text("utf-8").split() if path.is_file() else []
+    return {lfn.rpartition("/")[2]: f"LFN:{normal_lfn(lfn)}" for lfn in lines}
+
+
+def _flow(path: Path, metadata: JSONDict, lfns: Mapping[str, str]) -> JSONDict:
     sha256, n_bytes = digest_file(str(path))
     told = {name: value for name, value in metadata.items() if name not in _OWN}
-    return {
+    flow = {
         **told, "url": str(path), "role": "registered", "sha256": sha256, "size_bytes": n_bytes,
     }  # fmt: skip
+    return flow | ({"lfn": lfns[path.name]} if path.name in lfns else {})

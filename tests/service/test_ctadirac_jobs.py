@@ -58,6 +58,14 @@ mv ./*.h5 ./*.tgz Data
 """
 
 
+MANAGE = """#!/bin/sh
+# CTADIRAC's program, as far as it leaves anything in the folder: what it has registered.
+for file in $4; do
+    echo "/ctao/catalogue{folder}/$(basename "$file")"
+done > output_lfns.txt
+"""
+
+
 def write_tool(folder: Path, *names: str, version: str = "0.19.2") -> None:
     folder.mkdir(exist_ok=True)
     for name in names:
@@ -210,8 +218,8 @@ def test_on_the_grid_programs_of_the_sandbox_run_as_they_are_and_lfns_are_ctadir
     shutil.copytree(MADE / "process", job)
     write_tool(job, "ctapipe-process")
     (job / "dirac_ctapipe-process_wrapper").write_text(WRAPPER)
-    for name in ("cta-prod-setup-software", "cta-prod-managedata"):
-        (job / name).write_text('#!/bin/sh\necho "$0 $@"\n')
+    (job / "cta-prod-setup-software").write_text('#!/bin/sh\necho "$0 $@"\n')
+    (job / "cta-prod-managedata").write_text(MANAGE.replace("{folder}", str(folder)))
     area = "ctapipe-process, dirac_ctapipe-process_wrapper, cta-prod-setup-software"
     jdl = (job / "job.jdl").read_text()
     sandbox = f"InputSandbox = {{jobDescription.xml, {area}, cta-prod-managedata}}"
@@ -239,6 +247,8 @@ def test_on_the_grid_programs_of_the_sandbox_run_as_they_are_and_lfns_are_ctadir
         lfn = f"LFN:/ctao/MC/PROD5/Paranal/gamma/ctapipe-process/0000/Data/000xxx/{name}.DL2.h5"
         assert (folder / "storage" / lfn.removeprefix("LFN:/")).is_file()
         assert ancestors(client, lfn) == {f"{name}.simtel.zst"}
+        catalogued = f"LFN:/ctao/catalogue{folder}/{name}.DL2.h5"
+        assert client.resolve(catalogued)["id"] == client.resolve(lfn)["id"]
         found = client.lineage(client.resolve(lfn)["id"])
         (root,) = [e for e in found["entities"] if e["name"].endswith(".simtel.zst")]
         assert root["id"] == client.resolve(f"LFN:/ctao/{SHOWERS}/{name}.simtel.zst")["id"]
