@@ -43,26 +43,30 @@ class DescribedJob:
     ) -> "RunRequest":
         """Return the request with what the job asks of the grid, and its LFNs told apart.
 
-        An LFN that has a copy here is read there: where ``--map`` says, else where the record knows
-        its bytes to lie. The others are left to the storage of the grid.
+        An LFN is read where ``--map`` says; else from the storage of the grid, if there is one;
+        else where the record knows its bytes to lie here.
 
         Raises
         ------
         NotFoundError
-            One has no copy here, and the engine is not that of the grid.
+            One is nowhere that can be read.
         """
         from jobs.ctadirac import INPUT_DATA, LFNS, asked_of_grid
+        from jobs.rerun import grid_options
 
+        has_storage = engine == "diracx" and grid_options().storage is not None
         by_name = {lfn.rpartition("/")[2]: lfn for lfn in self.job.input_data}
         places, lfns = [], []
         for place in request.inputs.get(INPUT_DATA) or []:
             location = str(place["location"])
             is_lfn = location.startswith("LFN:")
             lfns.append(location if is_lfn else by_name.get(location.rpartition("/")[2], ""))
-            copy = _copy_of(location, moved, server) if is_lfn else None
+            copy = _mapped(location, moved) if is_lfn else None
+            if copy is None and is_lfn and not has_storage:
+                copy = _copy_of(location, server)
             places.append({**place, "location": copy.absolute().as_uri()} if copy else place)
         missing = [place["location"] for place in places if place["location"].startswith("LFN:")]
-        if missing and engine != "diracx":
+        if missing and not has_storage:
             raise NotFoundError(
                 f"{len(missing)} input files are not here, as far as the record knows: "
                 f"{', '.join(missing[:3])}: say where LFNs lie with --map LFN:/vo/=/folder/, or "
@@ -117,18 +121,23 @@ def read_source(source: str) -> DescribedJob | None:
     return DescribedJob(job, str(path), inputs)
 
 
-def _copy_of(lfn: str, moved: Sequence[tuple[str, str]], server: ServerOptions) -> Path | None:
+def _mapped(lfn: str, moved: Sequence[tuple[str, str]]) -> Path | None:
+    from provmanager.client.verification import local_path
+
+    there = local_path(lfn, moved)
+    return there if there is not None and there.is_file() else None
+
+
+def _copy_of(lfn: str, server: ServerOptions) -> Path | None:
+    """Return a file that lies here and has the bytes that the record knows of an LFN."""
     from provmanager.client.verification import local_path, recorded_sha256
     from provmanager.ids import file_sha256
 
-    there = local_path(lfn, moved)
-    if there is not None:
-        return there if there.is_file() else None
     with suppress(ProvError), connect(server) as client:
         entity = client.entity(client.resolve(lfn)["id"])
         recorded = recorded_sha256(entity)
         for location in entity["locations"]:
-            path = local_path(location, moved)
-            if path and path.is_file() and recorded in (None, file_sha256(path)):
+            path = local_path(location)
+            if path and path.is_file() and recorded == file_sha256(path):
                 return path
     return None

@@ -92,7 +92,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, testbed, app_url, ma
     (work / "storage" / "ctao" / SHOWERS).mkdir(parents=True)
     for name in NAMES:
         path = work / "storage" / "ctao" / SHOWERS / f"{name}.simtel.zst"
-        path.write_text(f"showers {name} of {tmp_path}\n")
+        path.write_text(f"showers {name}\n")  # one LFN, the same bytes in all tests
     return work
 
 
@@ -162,9 +162,10 @@ def test_one_broken_input_leaves_the_others_and_a_job_that_failed(
     monkeypatch.setenv("PATH", f"{folder / 'bin'}:{os.environ['PATH']}")
     broken = folder / "storage" / "ctao" / SHOWERS / f"{NAMES[0]}.simtel.zst"
     broken.write_text(f"CORRUPTED {folder}\n")
-    done = submitted(
-        str(MADE / "process" / "job.jdl"), "--map", f"LFN:/ctao/={folder}/storage/ctao/", "--json"
-    )
+    shutil.copy(MADE / "process" / "jobDescription.xml", folder)
+    jdl = (MADE / "process" / "job.jdl").read_text()
+    (folder / "job.jdl").write_text(jdl.replace("LFN:/ctao/MC/", "LFN:/ctao/broken/MC/"))
+    done = submitted("job.jdl", "--map", f"LFN:/ctao/broken/={folder}/storage/ctao/", "--json")
     assert done.exit_code == 1, done.output
     (step,) = json.loads(done.stdout)["steps"]
     assert step["exit_code"] == 166  # as CTADIRAC has it: partly processed
