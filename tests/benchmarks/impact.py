@@ -2,9 +2,9 @@
 
 The production `telescope` of 2000 activities, recorded as ever, and then copied in the database,
 rows and edges, COPIES times (124 by default): 250 000 activities and their 750 000 products all
-hang on the one calibration file. Measured is the impact of that file over HTTP (page and JSON), and
-the product page and summary of one copy's last product, beside one statement of SQL that walks the
-same edges and counts the same records, in turns. Medians.
+hang on the one calibration file. Measured are the impact of that file over HTTP, as page and JSON,
+and its product page, beside one statement of SQL that walks the same edges and counts the same
+records: medians of wall clocks, and CPU time a request, of server and PostgreSQL.
 """
 
 import sys
@@ -65,15 +65,17 @@ def main() -> None:
         shared = served.client.resolve(CALIBRATION)["id"]
         for label, path in (
             ("impact page", f"/impact?ref={shared}"),
-            ("impact page, by version", f"/impact?ref={shared}&group=version"),
             ("summary", f"/v1/lineage/summary?ref={shared}&direction=down"),
             ("product page, downstream", f"/product/{shared}?direction=down"),
         ):
+            before = sum(served.cpu_s())
             n_records, bare_ms = floor(served, CALIBRATION, "down")
+            between = sum(served.cpu_s())
             took_ms, _ = page(served, path)
+            page_cpu, bare_cpu = (sum(served.cpu_s()) - between) / 7, (between - before) / 7
             print(
                 f"{label}: {n_records} records, {took_ms:.0f} ms, bare count {bare_ms:.0f} ms "
-                f"(x{took_ms / bare_ms:.1f})",
+                f"(x{took_ms / bare_ms:.1f}); CPU {page_cpu:.2f} s and {bare_cpu:.2f} s",
                 flush=True,
             )
         with served.database.transaction() as session:
