@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ openlineage = pytest.importorskip(
     "openlineage.client", reason="openlineage-python is not installed"
 )
 
+N_WORLDS = int(os.environ.get("PROV_TEST_WORLDS", "25"))
 SCHEMA = "https://openlineage.io/spec/2-0-2/OpenLineage.json#/$defs/RunEvent"
 BASE = {"_producer": "https://example.org/etl", "_schemaURL": "https://example.org/facet.json"}
 
@@ -229,8 +231,10 @@ def versioned(draw: st.DrawFn) -> dict[str, Any]:
 
 
 @settings(
-    max_examples=25,
+    max_examples=N_WORLDS,
     deadline=None,
+    derandomize=N_WORLDS == 25,
+    database=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(worlds(), st.randoms(use_true_random=False))
