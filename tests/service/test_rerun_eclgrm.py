@@ -17,7 +17,7 @@ from provmanager.client import ProvClient
 SHORT = ("--set", "simulate.start_s=-70", "--set", "simulate.stop_s=70")
 BURST = "BURST_sb26112101.fits"
 
-pytestmark = pytest.mark.timeout(900)
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 
 def call(command, *arguments: str) -> Result:
