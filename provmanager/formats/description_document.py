@@ -20,7 +20,7 @@ from provmanager.model import (
     ParameterDescription,
 )
 
-from .written import Fault, error_of, fault_of, read_yaml, without_nulls
+from .written import Fault, decoded, error_of, fault_of, read_yaml, without_nulls
 
 if TYPE_CHECKING:
     import yaml
@@ -56,14 +56,7 @@ def read_descriptions(data: bytes) -> DescriptionDocument:
         It is not YAML (``line``), or does not fit the schema (``pointer``, ``line``, ``expected``,
         ``found``). What starts as JSON and is not gives `JsonSyntaxError`.
     """
-    try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise DocumentError(
-            f"not UTF-8 text: byte {error.object[error.start]:#04x} at offset {error.start}",
-            offset=error.start,
-            expected="UTF-8 text",
-        ) from error
+    text = decoded(data)
     if text.lstrip().startswith("{"):
         return from_json(_json(text))
     plain, lines = read_yaml(text, _word)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import schemas
-from provmanager.errors import DocumentError, JsonSyntaxError
+from provmanager.errors import JsonSyntaxError
 from provmanager.model.productions import (
     RETRIES,
     WAIT_S,
@@ -20,7 +20,7 @@ from provmanager.model.productions import (
     Range,
 )
 
-from .written import Fault, error_of, fault_of, read_yaml, without_nulls
+from .written import Fault, decoded, error_of, fault_of, read_yaml, without_nulls
 
 if TYPE_CHECKING:
     import yaml
@@ -50,10 +50,7 @@ def read_production(data: bytes) -> Production:
         It is not YAML (``line``), or does not fit the schema (``pointer``, ``line``, ``expected``,
         ``found``). What starts as JSON and is not gives `JsonSyntaxError`.
     """
-    try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise DocumentError(f"not UTF-8 text: {error}", expected="UTF-8 text") from error
+    text = decoded(data)
     if text.lstrip().startswith("{"):
         try:
             return from_json(json.loads(text))

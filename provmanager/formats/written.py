@@ -29,6 +29,24 @@ class Fault:
     found: str
 
 
+def decoded(data: bytes) -> str:
+    """Return the text of a document.
+
+    Raises
+    ------
+    DocumentError
+        It is not UTF-8 (``offset``).
+    """
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise DocumentError(
+            f"not UTF-8 text: byte {error.object[error.start]:#04x} at offset {error.start}",
+            offset=error.start,
+            expected="UTF-8 text",
+        ) from error
+
+
 def read_yaml(text: str, scalar: Scalar) -> tuple[Any, dict[str, int]]:  # Any: free-form JSON
     """Return the plain value of a YAML text and the line of each pointer in it."""
     import yaml
