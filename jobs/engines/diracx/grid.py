@@ -206,15 +206,12 @@ class Grid:
             One is larger than DiracX takes (100 MB, compressed).
         """
         _preferences()
-        from diracx.api.jobs import create_sandbox
 
         async def upload_all(api: "AsyncDiracClient") -> list[str]:
             names: list[str] = []
             for first in range(0, len(packages), _AT_A_TIME):
                 some = packages[first : first + _AT_A_TIME]
-                names += await asyncio.gather(
-                    *(create_sandbox(list(paths), client=api) for paths in some)
-                )
+                names += await asyncio.gather(*(_uploaded(api, paths) for paths in some))
                 # Each left a compressor of 40 MB that holds itself: hundreds would fill the memory.
                 gc.collect()
             return names
@@ -254,6 +251,20 @@ class Grid:
 
         with _translated(), SyncDiracClient(diracx_preferences=preferences) as api:
             yield api
+
+
+async def _uploaded(api: "AsyncDiracClient", paths: Sequence[Path]) -> str:
+    """Upload a sandbox; anew where the connection breaks, as the same is only kept once."""
+    import httpx2
+    from azure.core.exceptions import ServiceRequestError, ServiceResponseError
+    from diracx.api.jobs import create_sandbox
+
+    for wait_s in (0.2, 1.0):
+        try:
+            return str(await create_sandbox(list(paths), client=api))
+        except (ServiceRequestError, ServiceResponseError, httpx2.TransportError):
+            await asyncio.sleep(wait_s)
+    return str(await create_sandbox(list(paths), client=api))
 
 
 def _preferences() -> "DiracxPreferences":
