@@ -7,11 +7,8 @@ written, so that ``version: 0.30`` is the text ``0.30`` and ``default: no`` the 
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
-from functools import cache
 from typing import TYPE_CHECKING, Any, TypeVar
 
-import schemas
-from provmanager.errors import DocumentError, JsonSyntaxError
 from provmanager.model import (
     ActivityDescription,
     ConfigFileDescription,
@@ -20,11 +17,10 @@ from provmanager.model import (
     ParameterDescription,
 )
 
-from .written import Fault, decoded, error_of, fault_of, read_yaml, without_nulls
+from .written import Fault, checked, read_written
 
 if TYPE_CHECKING:
     import yaml
-    from jsonschema import Draft202012Validator
 
 JSONDict = Mapping[str, Any]  # Any: free-form JSON
 SCHEMA = "descriptions.v1"
@@ -56,11 +52,8 @@ def read_descriptions(data: bytes) -> DescriptionDocument:
         It is not YAML (``line``), or does not fit the schema (``pointer``, ``line``, ``expected``,
         ``found``). What starts as JSON and is not gives `JsonSyntaxError`.
     """
-    text = decoded(data)
-    if text.lstrip().startswith("{"):
-        return from_json(_json(text))
-    plain, lines = read_yaml(text, _word)
-    return from_json(plain, lines=lines)
+    value, lines = read_written(data, _word, number=str)
+    return from_json(value, lines=lines)
 
 
 def from_json(
@@ -80,11 +73,7 @@ def from_json(
     DocumentError
         It does not fit; the message names the first five places.
     """
-    held = without_nulls(value)
-    faults = [fault_of(error) for error in _validator().iter_errors(held)]
-    faults = faults or list(_duplicates(held))
-    if faults:
-        raise error_of(faults, lines or {})
+    held = checked(value, SCHEMA, _duplicates, lines)
     return DescriptionDocument(
         entities=tuple(_made(EntityDescription, e) for e in held.get("entities", ())),
         activities=tuple(_made(ActivityDescription, a) for a in held.get("activities", ())),
@@ -112,35 +101,6 @@ def _word(node: "yaml.ScalarNode") -> str | None:
     """Take a plain word as it is written."""
     is_null = node.style is None and node.value in _NULLS
     return None if is_null else str(node.value)
-
-
-@cache
-def _validator() -> "Draft202012Validator":
-    from jsonschema import Draft202012Validator
-
-    return Draft202012Validator(schemas.load(SCHEMA))
-
-
-def _json(text: str) -> Any:  # Any: free-form JSON
-    try:
-        return json.loads(text, parse_float=str, parse_int=str, object_pairs_hook=_unique)
-    except json.JSONDecodeError as error:
-        raise JsonSyntaxError(
-            f"not JSON: {error.msg} at line {error.lineno}, column {error.colno}",
-            line=error.lineno,
-            offset=len(text[: error.pos].encode()),
-        ) from error
-    except RecursionError as error:
-        raise DocumentError("nested too deeply for a document of descriptions") from error
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:  # Any: free-form JSON
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
-        raise DocumentError(f"the field {twice!r} stands twice in one object", found=twice)
-    return found
 
 
 def _duplicates(value: JSONDict) -> Iterator[Fault]:

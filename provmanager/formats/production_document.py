@@ -1,15 +1,11 @@
 """Productions as people write them (``schemas/production.v1.json``), YAML or JSON."""
 
-import json
 import re
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import schemas
-from provmanager.errors import JsonSyntaxError
 from provmanager.model.productions import (
     RETRIES,
     WAIT_S,
@@ -20,11 +16,10 @@ from provmanager.model.productions import (
     Range,
 )
 
-from .written import Fault, decoded, error_of, fault_of, read_yaml, without_nulls
+from .written import Fault, checked, read_written
 
 if TYPE_CHECKING:
     import yaml
-    from jsonschema import Draft202012Validator
 
 JSONDict = Mapping[str, Any]  # Any: free-form JSON
 SCHEMA = "production.v1"
@@ -50,16 +45,7 @@ def read_production(data: bytes) -> Production:
         It is not YAML (``line``), or does not fit the schema (``pointer``, ``line``, ``expected``,
         ``found``). What starts as JSON and is not gives `JsonSyntaxError`.
     """
-    text = decoded(data)
-    if text.lstrip().startswith("{"):
-        try:
-            return from_json(json.loads(text))
-        except json.JSONDecodeError as error:
-            raise JsonSyntaxError(
-                f"not JSON: {error.msg} at line {error.lineno}, column {error.colno}",
-                line=error.lineno,
-            ) from error
-    value, lines = read_yaml(text, _scalar)
+    value, lines = read_written(data, _scalar)
     return from_json(value, lines=lines)
 
 
@@ -75,11 +61,7 @@ def from_json(
     DocumentError
         It does not fit; the message names the first five places.
     """
-    held = without_nulls(value)
-    faults = [fault_of(error) for error in _validator().iter_errors(held)]
-    faults = faults or list(_inconsistent(held))
-    if faults:
-        raise error_of(faults, lines or {})
+    held = checked(value, SCHEMA, _inconsistent, lines)
     return Production(
         name=held["name"],
         steps=tuple(_step(step, held) for step in held["steps"]),
@@ -87,13 +69,6 @@ def from_json(
         description=held.get("description"),
         document=held,
     )
-
-
-@cache
-def _validator() -> "Draft202012Validator":
-    from jsonschema import Draft202012Validator
-
-    return Draft202012Validator(schemas.load(SCHEMA))
 
 
 def _scalar(node: "yaml.ScalarNode") -> Any:  # Any: JSON scalars

@@ -146,3 +146,16 @@ def test_any_json_is_read_or_refused(change: dict[str, Any]) -> None:
     except DocumentError:
         return
     assert from_json(production.document) == production
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (b"\xff\xfe", "not UTF-8"),
+        (b'{"steps": ' + b"[" * 100_000, "nested too deeply"),
+        (b'{"name": "a", "name": "b"}', "'name' stands twice"),
+    ],
+)
+def test_what_cannot_be_read_says_why(data: bytes, message: str) -> None:
+    with pytest.raises(DocumentError, match=message):
+        read_production(data)
