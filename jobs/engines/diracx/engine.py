@@ -27,7 +27,7 @@ from .grid import Grid, JobState, gone
 from .harvest import bring_home
 from .jdl import GridOptions, JobRequest, make_jdl
 from .names import RESULT, job_activity_of, job_name
-from .package import SCRIPT, NodeSoftware, lfns_in, make_package
+from .package import SCRIPT, NodeSoftware, PackedWorkflow, lfns_in, make_package
 from .software import Wheels, make_wheels
 
 OPTIONS_VARIABLE = "PROV_GRID_OPTIONS"
@@ -113,9 +113,11 @@ class DiracxEngine:
     def _submit_new(self, requests: Sequence[RunRequest]) -> list[str]:
         drafts: list[_Draft] = []
         try:
+            workflows = {request.workflow: None for request in requests}
+            packed = {workflow: PackedWorkflow.of(workflow) for workflow in workflows}
             for request in requests:
                 drafts.append(self._draft(request))
-                self._pack(drafts[-1], request)
+                self._pack(drafts[-1], request, packed[request.workflow])
             sandboxes = self._grid.upload([draft.package for draft in drafts])
             software = self._sandboxes_of_wheels(drafts)
             jdls = [
@@ -153,7 +155,7 @@ class DiracxEngine:
         options = self._options.over(request.job)
         return _Draft(self._kept.make_directory(run_id, request), info, options)
 
-    def _pack(self, draft: "_Draft", request: RunRequest) -> None:
+    def _pack(self, draft: "_Draft", request: RunRequest, workflow: PackedWorkflow) -> None:
         """Write what the job needs on its node."""
         info = draft.info
         write_json(draft.directory.inputs_file, request.inputs)
@@ -172,7 +174,7 @@ class DiracxEngine:
             draft.wheels = self._wheels(draft.options.wheels)
         draft.package = make_package(
             package,
-            request.workflow,
+            workflow,
             with_digests(request.inputs),
             job,
             software=NodeSoftware(

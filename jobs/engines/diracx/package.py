@@ -8,7 +8,7 @@ import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from jobs.storage import ANY_OUTPUT, StorageOptions, is_lfn, normal_lfn
 from provmanager.errors import JSONDict, UsageError
@@ -67,9 +67,48 @@ class NodeSoftware:
         return _SCRIPT.format(python=shlex.quote(self.python), prepare=prepare, job=JOB_FILE)
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PackedWorkflow:
+    """A workflow as it goes to nodes: packed once for all jobs that run it.
+
+    Attributes
+    ----------
+    document : str
+        The packed document.
+    patterns : mapping
+        Patterns of secondary files, by input.
+    outputs : tuple of str
+        Names of its outputs.
+    """
+
+    name: str
+    document: str
+    patterns: Mapping[str, Sequence[str]]
+    outputs: tuple[str, ...]
+
+    @classmethod
+    def of(cls, workflow: str) -> Self:
+        """Load and pack a workflow.
+
+        Raises
+        ------
+        UsageError
+            It cannot be packed.
+        """
+        from jobs.workflows import load_workflow, pack_workflow
+
+        loaded = load_workflow(workflow)
+        return cls(
+            name=loaded.name,
+            document=json.dumps(pack_workflow(loaded), indent=1, ensure_ascii=False) + "\n",
+            patterns=_patterns(loaded.process),
+            outputs=tuple(port.name for port in loaded.outputs),
+        )
+
+
 def make_package(
     folder: Path,
-    workflow: str,
+    workflow: PackedWorkflow,
     inputs: JSONDict,
     job: JSONDict,
     *,
@@ -84,17 +123,14 @@ def make_package(
     Raises
     ------
     UsageError
-        The workflow cannot be packed, or an input is neither of this machine nor in a storage, or
-        products cannot be named as the storage's templates have it.
+        An input is neither of this machine nor in a storage, or products cannot be named as the
+        storage's templates have it.
     """
-    from jobs.workflows import load_workflow, write_packed
-
-    loaded = load_workflow(workflow)
     folder.mkdir(parents=True, exist_ok=True)
-    document = folder / f"{loaded.name}.cwl"
-    write_packed(loaded, document)
-    carried = _carried(inputs, _patterns(loaded.process), folder)
-    _check_storage(storage, carried, [port.name for port in loaded.outputs])
+    document = folder / f"{workflow.name}.cwl"
+    document.write_text(workflow.document, encoding="utf-8")
+    carried = _carried(inputs, workflow.patterns, folder)
+    _check_storage(storage, carried, workflow.outputs)
     told = {
         **job,
         "workflow": document.name,

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from jobs.engines.diracx.package import NodeSoftware, make_package
+from jobs.engines.diracx.package import NodeSoftware, PackedWorkflow, make_package
 from jobs.storage import StorageOptions
 from jobs.workflows import load_workflow, make_inputs
 
@@ -30,7 +30,7 @@ def start(folder, document, *settings, storage=None):
         "bring_products": True,
     }  # fmt: skip
     make_package(
-        folder, workflow.location, make_inputs(workflow, None, settings), job,
+        folder, PackedWorkflow.of(workflow.location), make_inputs(workflow, None, settings), job,
         software=NodeSoftware(python=sys.executable), storage=storage,
     )  # fmt: skip
     environ = {k: v for k, v in os.environ.items() if not k.startswith(("PROV_", "DIRAC"))}
@@ -119,7 +119,7 @@ def test_without_its_python_a_node_says_so(tmp_path):
     workflow = load_workflow(str(CWL / "shell.cwl"))
     make_package(
         folder,
-        workflow.location,
+        PackedWorkflow.of(workflow.location),
         {"script": "true"},
         {"name": "x"},
         software=NodeSoftware(python="/no/python"),

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from jobs.engines.diracx.package import NodeSoftware, make_package, placed
+from jobs.engines.diracx.package import NodeSoftware, PackedWorkflow, make_package, placed
 from jobs.workflows import load_workflow, make_inputs
 from provmanager.errors import UsageError
 
@@ -15,7 +15,7 @@ CWL = Path(__file__).parents[2] / "data" / "cwl"
 def package(folder, document, inputs):
     make_package(
         folder,
-        str(document),
+        PackedWorkflow.of(str(document)),
         inputs,
         {"name": "x"},
         software=NodeSoftware(python="/opt/it's/python"),
