@@ -127,13 +127,16 @@ def _name_singles(session: Session, boxes: Sequence[JSONDict]) -> None:
     """Say of a box that stands for one record which that is."""
     keys = {box["id"]: box.pop("one") for box in boxes}
     single = {box["id"]: box for box in boxes if box["count"] == 1}
-    uuids = store.uuids(
+    told = store.names(
         session,
         activity_ids=[keys[i] for i, box in single.items() if box["kind"] == "activity"],
         entity_ids=[keys[i] for i, box in single.items() if box["kind"] == "product"],
     )
     for box in boxes:
-        box["record"] = uuids.get(keys[box["id"]]) if box["id"] in single else None
+        uuid, name = told.get(keys[box["id"]], (None, None))
+        box["record"] = uuid if box["id"] in single else None
+        if box["id"] in single:
+            box["name"] = name
 
 
 def _boxes(rows: Mapping[str, Sequence[Row]]) -> tuple[list[JSONDict], list[JSONDict]]:
@@ -162,7 +165,7 @@ def _boxes(rows: Mapping[str, Sequence[Row]]) -> tuple[list[JSONDict], list[JSON
             {
                 "id": ids[_product(row)],
                 "kind": "product",
-                "name": row["example"] if row["n"] == 1 else f"*{row['extension']}",
+                "name": f"*{row['extension']}",
                 "count": row["n"],
                 "statuses": {},
                 "digests": row["digests"],

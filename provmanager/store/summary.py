@@ -67,8 +67,14 @@ class Whole:
         )
 
     def reached(self) -> str:
-        """Return what selects its entities, each once."""
-        return _REACHED[self.direction]
+        """Return what selects its entities, each once, with what made them."""
+        others = _with_makers(_REACHED[self.direction])
+        if self.direction == "up":
+            return others
+        return (
+            f"SELECT e.*, {_MADE} FROM act g JOIN prov.entity e "  # noqa: S608
+            f"ON e.generated_by = g.activity_id UNION ALL {others}"
+        )
 
 
 _STEP = {"up": ("source_id", "target_id"), "down": ("target_id", "source_id")}
@@ -77,15 +83,26 @@ _BESIDE = {
     "AND generated_by IS NOT NULL",
     "down": " UNION ALL SELECT activity_id FROM prov.used WHERE entity_id = :focus",
 }
+_MADE = (
+    "g.activity_id AS near_id, g.name AS near_name, g.detail AS near_detail, g.mark AS near_mark, "
+    "g.ended_at AS near_ended_at"
+)
+"""Of an entity, the activity of the lineage that made it."""
 _REACHED = {
     "up": "SELECT * FROM prov.entity WHERE entity_id IN (SELECT activity_id FROM node "
     "UNION SELECT u.entity_id FROM node JOIN prov.used u USING (activity_id))",
-    # what was made by them; and entities among the nodes that something else, or nothing, made
-    "down": "SELECT e.* FROM node JOIN prov.entity e ON e.generated_by = node.activity_id "
-    "UNION ALL SELECT e.* FROM (SELECT activity_id FROM node EXCEPT ALL "
+    # entities among the nodes that something else, or nothing, made
+    "down": "SELECT e.* FROM (SELECT activity_id FROM node EXCEPT ALL "
     "SELECT activity_id FROM act) AS n JOIN prov.entity e ON e.entity_id = n.activity_id "
     "WHERE NOT EXISTS (SELECT 1 FROM act WHERE act.activity_id = e.generated_by)",
 }
+
+
+def _with_makers(entities: str) -> str:
+    return (
+        f"SELECT e.*, {_MADE} FROM ({entities}) AS e "  # noqa: S608
+        "LEFT JOIN act g ON g.activity_id = e.generated_by"
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,8 +137,8 @@ class Nodes:
         return "node AS (SELECT unnest(CAST(:ids AS bigint[])) AS activity_id)"
 
     def reached(self) -> str:
-        """Return what selects its entities, each once."""
-        return (
+        """Return what selects its entities, each once, with what made them."""
+        return _with_makers(
             "SELECT e.* FROM unnest(CAST(:entities AS bigint[])) AS i (entity_id) "
             "JOIN prov.entity e USING (entity_id)"
         )
@@ -138,19 +155,18 @@ WITH RECURSIVE {nodes.nodes()}, act AS MATERIALIZED (
     FROM node JOIN prov.activity a USING (activity_id)
 ), ent AS MATERIALIZED (
     SELECT e.entity_id, e.generated_by, {EXTENSION} AS extension, {mark.format("e.entity_id")}
-           AS mark, g.mark AS generator_mark, coalesce(e.name, e.base_name) AS name,
-           CASE WHEN is_near THEN g.name ELSE (SELECT o.name FROM prov.activity o
+           AS mark, near_mark AS generator_mark,
+           CASE WHEN is_near THEN near_name ELSE (SELECT o.name FROM prov.activity o
                 WHERE o.activity_id = e.generated_by) END AS generator,
-           CASE WHEN is_near THEN g.detail ELSE (SELECT {detail.format("o")} FROM prov.activity o
-                WHERE o.activity_id = e.generated_by) END AS detail,
-           coalesce(e.generated_at, CASE WHEN is_near THEN g.ended_at ELSE (SELECT o.ended_at
+           CASE WHEN is_near THEN near_detail ELSE (SELECT {detail.format("o")}
+                FROM prov.activity o WHERE o.activity_id = e.generated_by) END AS detail,
+           coalesce(e.generated_at, CASE WHEN is_near THEN near_ended_at ELSE (SELECT o.ended_at
                 FROM prov.activity o WHERE o.activity_id = e.generated_by) END) AS at,
            e.sha256 IS NOT NULL OR EXISTS (SELECT 1 FROM prov.entity_identifier d
            WHERE d.entity_id = e.entity_id AND d.kind = 'digest') AS has_digest
     FROM ({nodes.reached()}) AS e
-    LEFT JOIN act g ON g.activity_id = e.generated_by
     CROSS JOIN LATERAL (SELECT lower(coalesce(e.name, e.base_name)) AS n,
-        e.generated_by IS NULL OR g.activity_id IS NOT NULL AS is_near) AS x
+        e.generated_by IS NULL OR near_id IS NOT NULL AS is_near) AS x
 )
 """  # noqa: S608  (columns, no input)
 
@@ -160,18 +176,23 @@ _PRODUCT = "e.generator, e.detail AS generator_detail, e.extension, e.mark AS pr
 
 _QUERIES = {
     "reach": "SELECT count(*) AS n FROM node",
-    "activities": f"SELECT {_ACTIVITY}, count(*) AS n, "  # noqa: S608
+    # By version first: an aggregate of DISTINCT versions would sort all activities.
+    "activities": "SELECT name, detail, mark, sum(n) AS n, sum(completed) AS completed, "  # noqa: S608
+    "sum(error) AS error, sum(interrupted) AS interrupted, sum(running) AS running, "
+    "sum(unknown) AS unknown, sum(claimed) AS claimed, "
+    "array_agg(version) FILTER (WHERE version IS NOT NULL) AS versions, "
+    "min(first_at) AS first_at, max(last_at) AS last_at, min(one) AS one FROM ("
+    f"SELECT {_ACTIVITY}, version, count(*) AS n, "
     "count(*) FILTER (WHERE status = 'completed') AS completed, "
     "count(*) FILTER (WHERE status = 'error') AS error, "
     "count(*) FILTER (WHERE status = 'interrupted') AS interrupted, "
     "count(*) FILTER (WHERE status = 'running') AS running, "
     "count(*) FILTER (WHERE status = 'unknown') AS unknown, "
     "count(*) FILTER (WHERE is_claim) AS claimed, "
-    "array_agg(DISTINCT version) FILTER (WHERE version IS NOT NULL) AS versions, "
     "min(started_at) AS first_at, max(coalesce(ended_at, started_at)) AS last_at, "
-    "min(activity_id) AS one FROM act a GROUP BY 1, 2, 3",
+    "min(activity_id) AS one FROM act a GROUP BY 1, 2, 3, 4) v GROUP BY 1, 2, 3",
     "products": f"SELECT {_PRODUCT}, count(*) AS n, min(at) AS first_at, max(at) AS last_at, "  # noqa: S608
-    "count(*) FILTER (WHERE has_digest) AS digests, min(e.name) AS example, min(entity_id) AS one "
+    "count(*) FILTER (WHERE has_digest) AS digests, min(entity_id) AS one "
     "FROM ent e GROUP BY 1, 2, 3, 4",
     # The roles are put together by name last: an aggregate of DISTINCT names would sort all uses.
     "used": "SELECT u.generator, u.generator_detail, u.extension, u.product_mark, u.name, "  # noqa: S608
@@ -231,15 +252,16 @@ def entities_between(session: Session, activity_ids: Sequence[int]) -> list[int]
     return list(rows.scalars())
 
 
-def uuids(
+def names(
     session: Session, *, activity_ids: Sequence[int], entity_ids: Sequence[int]
-) -> dict[int, str]:
-    """Return the UUIDs of these records."""
+) -> dict[int, tuple[str, str | None]]:
+    """Return UUIDs and names of these records."""
     rows = session.execute(
         text(
-            "SELECT activity_id, activity_uuid FROM prov.activity WHERE activity_id = ANY(:a) "
-            "UNION ALL SELECT entity_id, entity_uuid FROM prov.entity WHERE entity_id = ANY(:e)"
+            "SELECT activity_id, activity_uuid, name FROM prov.activity "
+            "WHERE activity_id = ANY(:a) UNION ALL SELECT entity_id, entity_uuid, coalesce(name, base_name) FROM prov.entity "
+            "WHERE entity_id = ANY(:e)"
         ),
         {"a": list(activity_ids), "e": list(entity_ids)},
     )
-    return {key: str(uuid) for key, uuid in rows}
+    return {key: (str(uuid), name) for key, uuid, name in rows}
