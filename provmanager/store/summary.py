@@ -259,7 +259,8 @@ def names(
     rows = session.execute(
         text(
             "SELECT activity_id, activity_uuid, name FROM prov.activity "
-            "WHERE activity_id = ANY(:a) UNION ALL SELECT entity_id, entity_uuid, coalesce(name, base_name) FROM prov.entity "
+            "WHERE activity_id = ANY(:a) UNION ALL "
+            "SELECT entity_id, entity_uuid, coalesce(name, base_name) FROM prov.entity "
             "WHERE entity_id = ANY(:e)"
         ),
         {"a": list(activity_ids), "e": list(entity_ids)},
