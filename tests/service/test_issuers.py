@@ -23,7 +23,7 @@ from provmanager.errors import (
     UsageError,
 )
 
-NOW = int(datetime.now(UTC).timestamp())
+NOW = int(datetime.now(UTC).timestamp())  # of the collection: the tests may run much later
 
 
 class Issuer:
@@ -56,7 +56,7 @@ class Issuer:
             "jti": str(uuid4()),
             "preferred_username": "alice",
             "dirac_group": "user",
-            "exp": NOW + 1200,
+            "exp": NOW + 86400,
             "dirac_policies": {},
         } | claims
         stated = {name: value for name, value in everything.items() if value is not None}
@@ -136,7 +136,7 @@ def test_a_user_records_with_the_token_of_the_grid(issuer, app_url):
     ("claims", "message"),
     [
         ({"exp": NOW - 60}, "expired"),
-        ({"nbf": NOW + 600}, "not yet valid"),
+        ({"nbf": NOW + 86400}, "not yet valid"),
         ({"iss": "https://elsewhere.example"}, "not taken here"),
         ({"aud": "another-service"}, "addressed to 'another-service'"),
         ({"vo": None}, "vo"),
