@@ -246,10 +246,13 @@ def _write(plan: "Plan", path: Path) -> None:
 
 
 def _show(affected: Affected, with_products: bool, output: Output) -> None:
+    from .rendering.text import counted
+
     output.note(f"{len(affected.activities)} runs and {len(affected.products)} products")
     for name, counts, n_products in affected.steps():
         statuses = ", ".join(f"{n} {status}" for status, n in sorted(counts.items()))
-        output.data(f"{name}: {counts.total()} runs ({statuses}), {n_products} products")
+        n_runs = counted(counts.total(), "run")
+        output.data(f"{name}: {n_runs} ({statuses}), {counted(n_products, 'product')}")
     if with_products:
         for line in _products(affected.products.values()):
             output.data(line)
