@@ -68,12 +68,13 @@ class Whole:
 
     def reached(self) -> str:
         """Return what selects its entities, each once, with what made them."""
-        others = _with_makers(_REACHED[self.direction])
+        others = _REACHED[self.direction]
         if self.direction == "up":
-            return others
+            return _with_makers(others)
         return (
             f"SELECT e.*, {_MADE} FROM act g JOIN prov.entity e "  # noqa: S608
-            f"ON e.generated_by = g.activity_id UNION ALL {others}"
+            "ON e.generated_by = g.activity_id "
+            f"UNION ALL SELECT e.*, {_MADE_ELSEWHERE} FROM ({others}) AS e"
         )
 
 
@@ -88,12 +89,18 @@ _MADE = (
     "g.ended_at AS near_ended_at"
 )
 """Of an entity, the activity of the lineage that made it."""
+_MADE_ELSEWHERE = (
+    "CAST(NULL AS bigint), CAST(NULL AS text), CAST(NULL AS text), CAST(NULL AS integer), "
+    "CAST(NULL AS timestamptz)"
+)
 _REACHED = {
     "up": "SELECT * FROM prov.entity WHERE entity_id IN (SELECT activity_id FROM node "
     "UNION SELECT u.entity_id FROM node JOIN prov.used u USING (activity_id))",
-    # entities among the nodes that something else, or nothing, made
+    # entities among the nodes that something else, or nothing, made; looked up one by one, because
+    # the planner expects many, and there are few
     "down": "SELECT e.* FROM (SELECT activity_id FROM node EXCEPT ALL "
-    "SELECT activity_id FROM act) AS n JOIN prov.entity e ON e.entity_id = n.activity_id "
+    "SELECT activity_id FROM act) AS n CROSS JOIN LATERAL "
+    "(SELECT * FROM prov.entity WHERE entity_id = n.activity_id OFFSET 0) AS e "
     "WHERE NOT EXISTS (SELECT 1 FROM act WHERE act.activity_id = e.generated_by)",
 }
 
@@ -144,6 +151,10 @@ class Nodes:
         )
 
 
+_ACTIVITY = "a.name, a.detail, a.mark"
+_PRODUCT = "e.generator, e.detail AS generator_detail, e.extension, e.mark AS product_mark"
+
+
 def _sources(nodes: Nodes | Whole) -> str:
     detail = DETAIL[nodes.grouping]
     has_pin = isinstance(nodes, Nodes) and nodes.pin is not None
@@ -167,12 +178,13 @@ WITH RECURSIVE {nodes.nodes()}, act AS MATERIALIZED (
     FROM ({nodes.reached()}) AS e
     CROSS JOIN LATERAL (SELECT lower(coalesce(e.name, e.base_name)) AS n,
         e.generated_by IS NULL OR near_id IS NOT NULL AS is_near) AS x
+), classed AS MATERIALIZED (
+    SELECT {_PRODUCT}, e.generator_mark, count(*) AS n, min(at) AS first_at, max(at) AS last_at,
+           count(*) FILTER (WHERE has_digest) AS digests, min(entity_id) AS one
+    FROM ent e GROUP BY 1, 2, 3, 4, 5
 )
 """  # noqa: S608  (columns, no input)
 
-
-_ACTIVITY = "a.name, a.detail, a.mark"
-_PRODUCT = "e.generator, e.detail AS generator_detail, e.extension, e.mark AS product_mark"
 
 _QUERIES = {
     "reach": "SELECT count(*) AS n FROM node",
@@ -191,9 +203,9 @@ _QUERIES = {
     "count(*) FILTER (WHERE is_claim) AS claimed, "
     "min(started_at) AS first_at, max(coalesce(ended_at, started_at)) AS last_at, "
     "min(activity_id) AS one FROM act a GROUP BY 1, 2, 3, 4) v GROUP BY 1, 2, 3",
-    "products": f"SELECT {_PRODUCT}, count(*) AS n, min(at) AS first_at, max(at) AS last_at, "  # noqa: S608
-    "count(*) FILTER (WHERE has_digest) AS digests, min(entity_id) AS one "
-    "FROM ent e GROUP BY 1, 2, 3, 4",
+    "products": "SELECT generator, generator_detail, extension, product_mark, sum(n) AS n, "
+    "min(first_at) AS first_at, max(last_at) AS last_at, sum(digests) AS digests, "
+    "min(one) AS one FROM classed GROUP BY 1, 2, 3, 4",
     # The roles are put together by name last: an aggregate of DISTINCT names would sort all uses.
     "used": "SELECT u.generator, u.generator_detail, u.extension, u.product_mark, u.name, "  # noqa: S608
     "u.detail, u.mark, sum(n) AS n, array_agg(r.name) AS roles FROM ("
@@ -201,8 +213,9 @@ _QUERIES = {
     "FROM act a JOIN prov.used u USING (activity_id) JOIN ent e USING (entity_id) "
     "GROUP BY 1, 2, 3, 4, 5, 6, 7, 8) u JOIN prov.role r USING (role_id) "
     "GROUP BY 1, 2, 3, 4, 5, 6, 7",
-    "generated": f"SELECT {_PRODUCT}, e.generator AS name, e.detail, e.generator_mark AS mark, "  # noqa: S608
-    "count(*) AS n FROM ent e WHERE e.generator_mark IS NOT NULL GROUP BY 1, 2, 3, 4, 5, 6, 7",
+    "generated": "SELECT generator, generator_detail, extension, product_mark, "
+    "generator AS name, generator_detail AS detail, generator_mark AS mark, n "
+    "FROM classed WHERE generator_mark IS NOT NULL",
     "linked": f"SELECT {_PRODUCT}, t.generator AS to_generator, "  # noqa: S608
     "t.detail AS to_generator_detail, t.extension AS to_extension, t.mark AS to_product_mark, "
     "count(*) AS n FROM (SELECT w.derived_id AS t, w.source_id AS s FROM ent "
