@@ -11,7 +11,7 @@ from provmanager.errors import JSONDict, NotFoundError
 from provmanager.store import listing as store
 
 from .references import find
-from .search import offset_of
+from .search import offset_of, page_of
 from .summary import Grouping, records_of
 from .trace import Direction, iso
 
@@ -138,13 +138,7 @@ def _page(
     select = store.activities if kind == "activities" else store.products
     total, rows = select(session, source, given, limit=limit, offset=offset)
     items = [_activity(row) if kind == "activities" else _product(row) for row in rows]
-    end = offset + len(items)
-    return {
-        "items": items,
-        "total": total,
-        "next": str(end) if end < total else None,
-        **place(cursor, limit),
-    }
+    return {**page_of(items, total, offset), **place(cursor, limit)}
 
 
 def place(cursor: str | None, limit: int = PAGE) -> JSONDict:

@@ -119,9 +119,16 @@ def grid_issuers(testbed: RunningTestbed, state_dir: Path) -> Path:
 
 
 @pytest.fixture(scope="module")
-def settings(database_url: str, state_dir: Path) -> Settings:
-    """Settings of the module's service; override this fixture to change them."""
-    return load_settings(database_url=database_url, state_dir=state_dir, port=0)
+def settings(request: pytest.FixtureRequest, database_url: str, state_dir: Path) -> Settings:
+    """Settings of the module's service; override this fixture to change them.
+
+    In a module with the mark ``grid_users``, users of the testbed's DiracX may record.
+    """
+    is_theirs = request.node.get_closest_marker("grid_users") is not None
+    issuers = request.getfixturevalue("grid_issuers") if is_theirs else None
+    return load_settings(
+        database_url=database_url, state_dir=state_dir, port=0, issuers_file=issuers
+    )
 
 
 @pytest.fixture(scope="module")

@@ -12,8 +12,9 @@ from click.testing import CliRunner, Result
 from service.captured import work_at
 
 from client_scripts import submit
-from provmanager.config.settings import Settings, load_settings
 from provmanager.ids import file_sha256
+
+pytestmark = pytest.mark.grid_users
 
 MADE = Path(__file__).parents[1] / "data" / "ctadirac"
 SHOWERS = "MC/PROD5/Paranal/gamma/sim_telarray/0000/Data/000xxx"
@@ -72,14 +73,6 @@ def write_tool(folder: Path, *names: str, version: str = "0.19.2") -> None:
         path = folder / name
         path.write_text(TOOL.format(python=sys.executable, version=version))
         path.chmod(0o755)
-
-
-@pytest.fixture(scope="module")
-def settings(grid_issuers: Path, database_url: str, state_dir: Path) -> Settings:
-    """A service to which users of the testbed's DiracX may record."""
-    return load_settings(
-        database_url=database_url, state_dir=state_dir, port=0, issuers_file=grid_issuers
-    )
 
 
 @pytest.fixture

@@ -19,8 +19,9 @@ from jobs.engines import ENGINES, Engine, RunRequest, RunStatus, make_engine
 from jobs.testbed import RunningTestbed
 from jobs.workflows import load_workflow, make_inputs
 from provmanager.client import ProvClient
-from provmanager.config.settings import Settings, load_settings
 from provmanager.errors import UsageError
+
+pytestmark = pytest.mark.grid_users
 
 CWL = Path(__file__).parents[1] / "data" / "cwl"
 OTHERS = Path(cwltool.__file__).parent / "tests"
@@ -31,14 +32,6 @@ Run = Callable[..., RunStatus]
 
 here = pytest.mark.parametrize("engine", ["local"], indirect=True)
 """What the grid leaves to this engine on a node."""
-
-
-@pytest.fixture(scope="module")
-def settings(grid_issuers: Path, database_url: str, state_dir: Path) -> Settings:
-    """A service to which users of the testbed's DiracX may record."""
-    return load_settings(
-        database_url=database_url, state_dir=state_dir, port=0, issuers_file=grid_issuers
-    )
 
 
 @pytest.fixture(params=ENGINES)

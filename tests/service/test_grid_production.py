@@ -21,9 +21,10 @@ from jobs.engines.diracx.grid import Grid
 from jobs.engines.diracx.names import run_of
 from jobs.testbed import RunningTestbed
 from provmanager.client import ProvClient
-from provmanager.config.settings import Settings, load_settings
 from provmanager.errors import NotFoundError
 from provmanager.store.database import Database
+
+pytestmark = pytest.mark.grid_users
 
 CWL = Path(__file__).parents[1] / "data" / "cwl"
 PATIENCE_S = 240.0
@@ -41,14 +42,6 @@ FROM (SELECT i.informant_id AS step_id, u.entity_id,
 JOIN activity s ON s.activity_id = step_id AND s.type = 'ProductionStep'
 GROUP BY 1 ORDER BY min(step_id)
 """
-
-
-@pytest.fixture(scope="module")
-def settings(grid_issuers: Path, database_url: str, state_dir: Path) -> Settings:
-    """A service to which users of the testbed's DiracX may record."""
-    return load_settings(
-        database_url=database_url, state_dir=state_dir, port=0, issuers_file=grid_issuers
-    )
 
 
 @pytest.fixture

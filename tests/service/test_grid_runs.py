@@ -14,19 +14,12 @@ from jobs.engines import engine_of
 from jobs.engines.diracx import DiracxEngine, Grid, GridOptions
 from jobs.engines.local import LocalEngine
 from provmanager.client import ProvClient
-from provmanager.config.settings import Settings, load_settings
 from provmanager.errors import UsageError
+
+pytestmark = pytest.mark.grid_users
 
 NOBODY = "http://127.0.0.1:9"
 """No server is there."""
-
-
-@pytest.fixture(scope="module")
-def settings(grid_issuers: Path, database_url: str, state_dir: Path) -> Settings:
-    """A service to which users of the testbed's DiracX may record."""
-    return load_settings(
-        database_url=database_url, state_dir=state_dir, port=0, issuers_file=grid_issuers
-    )
 
 
 @pytest.fixture

@@ -12,18 +12,11 @@ from grid_runs import job_of, submit, wait
 
 from jobs.engines.diracx import DiracxEngine, GridOptions
 from jobs.storage import StorageOptions, make_storage, stage_out
-from provmanager.config.settings import Settings, load_settings
 from provmanager.errors import UsageError
 
+pytestmark = pytest.mark.grid_users
+
 TEMPLATE = "/vo/{campaign}/{pipeline}/{run_block}/{run}/{output}.{file}"
-
-
-@pytest.fixture(scope="module")
-def settings(grid_issuers: Path, database_url: str, state_dir: Path) -> Settings:
-    """A service to which users of the testbed's DiracX may record."""
-    return load_settings(
-        database_url=database_url, state_dir=state_dir, port=0, issuers_file=grid_issuers
-    )
 
 
 @pytest.fixture

@@ -19,21 +19,14 @@ from jobs.engines.diracx import DiracxEngine, Grid, GridOptions
 from jobs.engines.local.directory import RunDirectory, write_json
 from jobs.testbed import RunningTestbed
 from jobs.workflows import load_workflow, make_inputs
-from provmanager.config.settings import Settings, load_settings
+
+pytestmark = pytest.mark.grid_users
 
 SHELL = Path(__file__).parents[1] / "data" / "cwl" / "shell.cwl"
 PATIENCE_S = 120.0
 NOBODY = "http://127.0.0.1:9"
 
 Harvest = Callable[..., tuple[int, Any]]
-
-
-@pytest.fixture(scope="module")
-def settings(grid_issuers: Path, database_url: str, state_dir: Path) -> Settings:
-    """A service to which users of the testbed's DiracX may record."""
-    return load_settings(
-        database_url=database_url, state_dir=state_dir, port=0, issuers_file=grid_issuers
-    )
 
 
 @pytest.fixture(scope="module")

@@ -13,18 +13,11 @@ from service.captured import capture, work_at
 from client_scripts import impact, rerun, submit
 from jobs.engines import ENGINES
 from jobs.workflows import PLAN_ID
-from provmanager.config.settings import Settings, load_settings
 from provmanager.ids import file_sha256
 
+pytestmark = pytest.mark.grid_users
+
 JOIN = 'cat "$1" "$2" > "$0"'
-
-
-@pytest.fixture(scope="module")
-def settings(grid_issuers: Path, database_url: str, state_dir: Path) -> Settings:
-    """A service to which users of the testbed's DiracX may record."""
-    return load_settings(
-        database_url=database_url, state_dir=state_dir, port=0, issuers_file=grid_issuers
-    )
 
 
 @pytest.fixture

@@ -28,7 +28,6 @@ from jobs.engines.diracx import DiracxEngine, Grid
 from jobs.testbed import RunningTestbed
 from jobs.workflows import load_workflow
 from provmanager.client import ProvClient
-from provmanager.config.settings import Settings, load_settings
 from provmanager.store.database import Database
 
 PATIENCE_S = 600.0
@@ -45,7 +44,7 @@ outputs: {made: stdout}
 stdout: product-$(inputs.number).txt
 """
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.grid_users, pytest.mark.slow, pytest.mark.timeout(900)]
 
 
 class Cable(threading.Thread):
@@ -108,14 +107,6 @@ class Trial:
     folder: Path
     harvest: Callable[..., subprocess.CompletedProcess[str]]
     took_s: float
-
-
-@pytest.fixture(scope="module")
-def settings(grid_issuers: Path, database_url: str, state_dir: Path) -> Settings:
-    """A service to which users of the testbed's DiracX may record."""
-    return load_settings(
-        database_url=database_url, state_dir=state_dir, port=0, issuers_file=grid_issuers
-    )
 
 
 @pytest.fixture(scope="module")

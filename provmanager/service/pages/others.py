@@ -53,9 +53,9 @@ def show_job(
 @router.get("/productions.json")
 def show_productions(request: Request, session: SessionDep, cursor: Cursor = None) -> Response:
     """Show which productions there are, the newest first."""
-    page = {"page": "productions", **productions.list_productions(session, cursor=cursor)}
-    first = search.offset_of(cursor)
-    page |= {"first": first + 1, "previous": str(max(0, first - 100)) if first else None}
+    limit = 100
+    found = productions.list_productions(session, limit=limit, cursor=cursor)
+    page = {"page": "productions", **found, **listing.place(cursor, limit)}
     return answer(request, "productions.html", page)
 
 
