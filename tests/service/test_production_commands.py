@@ -16,6 +16,7 @@ import yaml
 from productions import deliver, make_files
 
 from provmanager.client import ProvClient
+from provmanager.errors import NotFoundError
 
 CWL = Path(__file__).parents[1] / "data" / "cwl"
 PATIENCE_S = 120.0
@@ -149,7 +150,7 @@ def test_submitters_at_once_and_killed_ones_run_each_input_once(
     def n_submitted() -> int:
         try:
             return sum(client.production(name)["steps"][0]["runs"].values())
-        except Exception:
+        except NotFoundError:  # not defined yet
             return 0
 
     first, second = start(), start()
@@ -207,7 +208,7 @@ def test_endless_it_takes_what_arrives(
     def n_done() -> int:
         try:
             return int(client.production(name)["steps"][0]["inputs"]["completed"])
-        except Exception:
+        except NotFoundError:  # not defined yet
             return 0
 
     with subprocess.Popen(endless, env=environ, cwd=tmp_path, stderr=subprocess.PIPE) as process:
