@@ -137,6 +137,7 @@ class Submitter:
         """
         pause_s = _SHORTEST_S
         answered_at: float | None = None
+        before: ProductionStatus | None = None
         while True:
             try:
                 has_happened = self.cycle()
@@ -150,8 +151,9 @@ class Submitter:
             answered_at = time.monotonic()
             self._see(status)
             tell(status)
-            if self._has_ended(has_happened=has_happened):
+            if self._has_ended(status, before, has_happened=has_happened):
                 return status
+            before = status
             longest_s = _LONGEST_BUSY_S if self._n_here else _LONGEST_S
             pause_s = _SHORTEST_S if has_happened else min(pause_s * 1.4, longest_s)
             time.sleep(pause_s)
@@ -176,12 +178,19 @@ class Submitter:
     def _may_wait(self, away_s: float) -> bool:
         return self._options.is_endless or away_s < _PATIENCE_S
 
-    def _has_ended(self, *, has_happened: bool) -> bool:
+    def _has_ended(
+        self, status: ProductionStatus, before: ProductionStatus | None, *, has_happened: bool
+    ) -> bool:
+        """Whether there is nothing left to wait for.
+
+        What another claimed between our question for open runs and our claim is seen by the next
+        cycle only: where work is left over and nobody has it, the status must hold for two.
+        """
         if self._options.is_detached:
             return not has_happened
-        if self._options.is_endless or has_happened:
+        if self._options.is_endless or has_happened or self._n_here or self._n_others:
             return False
-        return not (self._n_here or self._n_others)
+        return status["is_done"] or status == before
 
     def _claim(self, most: dict[str, int], *, is_dry: bool = False) -> list[Group]:
         steps = self._loaded.production.steps

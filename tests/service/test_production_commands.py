@@ -13,8 +13,9 @@ from typing import Any
 import httpx
 import pytest
 import yaml
-from productions import deliver, make_files
+from productions import deliver, make_files, record_activity
 
+from jobs.productions import Holder, Options, Submitter, load_production
 from provmanager.client import ProvClient
 from provmanager.errors import NotFoundError
 
@@ -250,3 +251,35 @@ def test_options_of_a_single_run_are_refused(prod: Prod, document: Callable[...,
     done = prod("submit", document(), "--set", "word=x")
     assert done.returncode == 2
     assert "--set is for a single run" in done.stderr
+
+
+def test_a_submitter_waits_for_what_another_claimed_just_before_it(
+    client: ProvClient, document: Callable[..., Path], tmp_path: Path,
+    app_url: str, make_token: Callable[..., str],
+) -> None:  # fmt: skip
+    deliver(client, make_files(tmp_path, 1, 2))
+    loaded = load_production(document("mark"))
+    name = name_of(tmp_path)
+    theirs: list[Any] = []
+
+    class Rivalled(ProvClient):
+        """Another submitter is a moment faster, once."""
+
+        def claim_groups(self, production: str, wanted: Any) -> Any:
+            if not theirs:
+                theirs.extend(client.claim_groups(name, wanted | {"holder": "b", "place": "b"}))
+            return super().claim_groups(production, wanted)
+
+    def finish(status: Any) -> None:
+        if status["steps"][0]["runs"]["claimed"]:  # seen at the end of the first cycle
+            record_activity(client, id=theirs[0]["run"], name=f"{name}.mark", type="Workflow",
+                            status="completed")  # fmt: skip
+            client.report_runs(name, {"holder": "b", "settled": [theirs[0]["run"]]})
+
+    rivalled = Rivalled(app_url, make_token("recorder"))
+    with rivalled, Holder(name, tmp_path / "state") as holder:
+        submitter = Submitter(rivalled, loaded, holder, Options())
+        submitter.define()
+        status = submitter.run(finish)
+    assert [len(group["inputs"]) for group in theirs] == [2]
+    assert status["is_done"]
