@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 if TYPE_CHECKING:
     from data.crate_tools import CrateTools
@@ -17,6 +18,12 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parent.parent
 TEST_DATA = Path(os.environ.get("PROV_TEST_DATA", ROOT.parent / "shared" / "data"))
 NO_DATA = f"no test data at {TEST_DATA}: set PROV_TEST_DATA (CONTRIBUTING.md)"
+
+# A slow machine is no failure, and what is new in one change is no failure of the next. To explore:
+# pytest --hypothesis-profile=random
+settings.register_profile("random", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("same", settings.get_profile("random"), derandomize=True)
+settings.load_profile("same")
 
 # Started in the background or by nohup, we ignore these; so would the processes that tests start.
 for _number, _default in (

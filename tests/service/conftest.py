@@ -149,7 +149,7 @@ def app_url(app: FastAPI) -> Iterator[str]:
     thread.start()
     yield f"http://127.0.0.1:{listener.getsockname()[1]}"
     server.should_exit = True
-    thread.join(timeout=30)
+    thread.join(timeout=120)
     listener.close()
 
 

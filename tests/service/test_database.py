@@ -47,7 +47,7 @@ def test_a_deadlock_asks_to_try_again(database, raw):
                     else:
                         session.execute(text(statement))
                     if n == first:
-                        both_hold_one.wait(timeout=10)
+                        both_hold_one.wait(timeout=120)
         except UnavailableError as error:
             failures.append(error)
 
@@ -55,7 +55,7 @@ def test_a_deadlock_asks_to_try_again(database, raw):
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(timeout=30)
+        thread.join(timeout=120)
     assert [type(error) for error in failures] == [UnavailableError]
     assert failures[0].details == {"sqlstate": "40P01"}
 

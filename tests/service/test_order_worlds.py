@@ -24,7 +24,7 @@ N_WORLDS = int(os.environ.get("PROV_TEST_WORLDS", "0"))
 """How many random worlds to try in a long run (CONTRIBUTING.md)."""
 
 SETTINGS = settings(
-    deadline=None,
+    derandomize=not N_WORLDS,
     suppress_health_check=list(HealthCheck),
     database=None,
     print_blob=True,
@@ -157,7 +157,7 @@ def test_worlds_that_once_made_different_records(
 
 
 @pytest.mark.timeout(900)
-@settings(SETTINGS, max_examples=50, derandomize=True)
+@settings(SETTINGS, max_examples=50)
 @given(data=st.data())
 def test_worlds_in_any_order_and_grouping(
     database: Database, policy: IngestPolicy, data: st.DataObject
@@ -176,7 +176,7 @@ def test_random_worlds_in_any_order_and_grouping(
     check(database, policy, world, data.draw(groupings(world)))
 
 
-@settings(SETTINGS, max_examples=3, derandomize=True)
+@settings(SETTINGS, max_examples=3)
 @given(data=st.data())
 def test_eight_clients_at_once_deliver_worlds(
     database: Database, policy: IngestPolicy, app_url: str, token: str, data: st.DataObject
@@ -213,7 +213,7 @@ def other_database(make_database_url: Callable[[], str]) -> Iterator[Database]:
     opened.close()
 
 
-@settings(SETTINGS, max_examples=N_WORLDS or 6, derandomize=not N_WORLDS)
+@settings(SETTINGS, max_examples=N_WORLDS or 6)
 @given(data=st.data())
 def test_the_documents_of_a_lineage_decide_about_all_of_it(
     database: Database, other_database: Database, policy: IngestPolicy, data: st.DataObject

@@ -419,7 +419,7 @@ def test_the_operators_token_is_not_sent_to_another_server(server):
         thread.start()
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
         server.command("list", "--server", url, program=token)
-        thread.join(timeout=30)
+        thread.join(timeout=120)
     assert heard[0].startswith(b"GET /v1/tokens")
     assert b"authorization" not in heard[0].lower()
 
@@ -442,7 +442,7 @@ def test_a_request_in_progress_is_finished_before_the_end(server):
     thread.start()
     time.sleep(0.5)
     assert server.end()[0] == 0
-    thread.join(timeout=30)
+    thread.join(timeout=120)
     assert answers[0].status_code == 201
 
 

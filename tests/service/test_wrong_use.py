@@ -9,7 +9,6 @@ import os
 import random
 import socket
 import string
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -521,7 +520,6 @@ def test_a_file_of_200_mb_of_garbage_is_refused_without_being_held(
     with server.client(retries=0) as client:
         client.record(merge)
         held, before = peak_mib(server.process.pid), client.info()
-        start = time.monotonic()
         with pytest.raises(all_errors()["document_too_large"]) as caught:
             client.record(garbage)
         assert caught.value.details == {"expected": 64 * MIB, "found": 200 * MIB}
@@ -530,9 +528,7 @@ def test_a_file_of_200_mb_of_garbage_is_refused_without_being_held(
         answer = client.record_batch([("big", garbage), ("merge", merge + b"\n")])
         assert [item["outcome"] for item in answer["items"]] == ["refused", "recorded"]
         assert answer["items"][0]["error"]["details"]["found"] == 200 * MIB
-        seconds = time.monotonic() - start
         after = client.info()
-    assert seconds < 20
     assert after["activities"] == before["activities"]
     assert after["documents"] == before["documents"] + 1  # the record, in other bytes
     # of the part, 64 MiB are kept until it is known to be too large

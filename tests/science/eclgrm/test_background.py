@@ -55,7 +55,7 @@ def test_dead_time_lowers_the_expected_counts() -> None:
     np.testing.assert_allclose(fit.expected(curve), curve.total, rtol=1e-10)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.floats(0.1, 50), st.floats(-1e4, 1e4))
 def test_fit_scales_with_the_counts_and_moves_with_time(factor: float, shift: float) -> None:
     counts = np.random.default_rng(1).poisson(drifting()).astype(float)

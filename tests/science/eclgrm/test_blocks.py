@@ -29,7 +29,6 @@ def score(counts: np.ndarray, exposure: np.ndarray, edges: list, price: float) -
     return total
 
 
-@settings(deadline=None)
 @given(cells, st.sampled_from([0.01, 0.3, 0.9]))
 def test_partition_is_the_best_of_all(data: tuple, false_alarm: float) -> None:
     counts, exposure = data
@@ -44,7 +43,7 @@ def test_partition_is_the_best_of_all(data: tuple, false_alarm: float) -> None:
     assert score(counts, exposure, found.tolist(), price) == pytest.approx(best, abs=1e-9)
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(st.lists(st.integers(0, 60), min_size=2, max_size=120), st.floats(1e-3, 1e3))
 def test_blocks_do_not_depend_on_the_unit_of_exposure_nor_on_its_direction(
     counts: list, factor: float
@@ -121,7 +120,7 @@ def test_a_drifting_background_alone_is_no_burst() -> None:
     assert sum(burst is not None for burst in found) == 0
 
 
-@settings(deadline=None, max_examples=10)
+@settings(max_examples=10)
 @given(st.floats(-1e4, 1e4))
 def test_burst_interval_is_that_of_the_pulse_wherever_time_begins(shift: float) -> None:
     counts = noisy(3, (120.0, 128.0, 40))

@@ -164,7 +164,7 @@ def two(separation: float) -> Mixture:
 
 
 @given(st.floats(-2.0, 4.0), st.floats(-1.0, 1.0), st.floats(0.0, 2.0))
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_two_equal_classes_follow_the_logistic_function(
     log_duration: float, log_hardness: float, sigma: float
 ) -> None:
@@ -180,7 +180,7 @@ def test_two_equal_classes_follow_the_logistic_function(
 
 
 @given(st.floats(1e-3, 1e3), st.floats(1e-2, 1e2), st.floats(0.0, 1e3), st.floats(0.0, 1e3))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_probabilities_are_a_distribution(
     duration: float, hardness: float, duration_error: float, hardness_error: float
 ) -> None:

@@ -63,7 +63,7 @@ def test_durations_of_known_pulses(shape, interval, t90, t50) -> None:  # type: 
     assert found.net == pytest.approx((shape() - 100).sum(), rel=2e-3)
 
 
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 @given(st.floats(-1e4, 1e4), st.integers(2, 40), st.sampled_from([0, 1, 2]))
 def test_durations_keep_under_shift_and_scaling(shift: float, factor: int, which: int) -> None:
     shape, (low, high), t90, t50 = SHAPES[which]
@@ -78,7 +78,7 @@ def test_durations_keep_under_shift_and_scaling(shift: float, factor: int, which
     assert found.t50.to_value(u.s) == pytest.approx(t50, abs=WIDTH / 2)
 
 
-@settings(deadline=None, max_examples=15)
+@settings(max_examples=15)
 @given(st.floats(0.1, 1.5), st.sampled_from([1, 2]))
 def test_durations_keep_under_rebinning(width: float, which: int) -> None:
     shape, (low, high), t90, t50 = SHAPES[which]

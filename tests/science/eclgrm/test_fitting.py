@@ -139,9 +139,9 @@ def test_grb_080916c_band_fit_takes_less_than_200_ms(
     observations = observations_080916(grb_080916, [-4.096, 87.04], [[-25, -5], [100, 190]])
     best = np.inf
     for _ in range(5):
-        begin = time.perf_counter()
+        begin = time.process_time()
         fit(observations, BAND)
-        best = min(best, time.perf_counter() - begin)
+        best = min(best, time.process_time() - begin)
     assert best < 0.2
 
 
@@ -263,7 +263,7 @@ def test_band_is_recovered_without_bias_from_a_bright_burst() -> None:
 
 
 @given(st.floats(-1.5, -0.4), st.floats(80.0, 800.0), st.floats(-3.0, -2.1), st.floats(0.02, 1.0))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_a_spectrum_without_noise_gives_back_its_parameters(
     alpha: float, e_peak: float, beta: float, amplitude: float
 ) -> None:
@@ -275,7 +275,7 @@ def test_a_spectrum_without_noise_gives_back_its_parameters(
 
 
 @given(st.floats(0.2, 5.0))
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 def test_twice_the_area_is_half_the_amplitude(factor: float) -> None:
     truth = np.array([0.05, -1.0, 300.0])
     plain = asimov(CUTOFF_POWER_LAW, truth)

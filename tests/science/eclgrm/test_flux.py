@@ -62,7 +62,7 @@ def test_the_catalogue_flux_of_grb_080916c() -> None:
 
 
 @given(st.floats(12.0, 900.0))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_bands_add_up(middle: float) -> None:
     values = np.array([0.02, -1.0, 300.0, -2.3])
     whole = band_flux(BAND, values, 10 * KEV, 1 * u.MeV)

@@ -44,7 +44,7 @@ def test_many_counts_give_the_error_propagated_by_gauss() -> None:
 
 
 @given(COUNTS, COUNTS, st.floats(0, 500), st.floats(0, 500), st.floats(0, 50))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_exchanging_the_bands_inverts_the_ratio(
     first: int, second: int, one: float, other: float, error: float
 ) -> None:
@@ -58,7 +58,7 @@ def test_exchanging_the_bands_inverts_the_ratio(
 
 
 @given(st.floats(0.01, 100.0))
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 def test_the_area_divides_the_counts(factor: float) -> None:
     plain = hardness_ratio(Band(50, 5.0, 1.0), Band(80, 8.0, 1.0))
     scaled = hardness_ratio(Band(50, 5.0, 1.0), Band(80, 8.0, 1.0, area=factor))

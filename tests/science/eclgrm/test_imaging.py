@@ -74,7 +74,7 @@ def test_directions_that_no_pixel_sees_have_no_value():
     assert np.isfinite(image.flux[98, 98])
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(st.floats(-0.7, 0.7), st.floats(-0.7, 0.7), st.integers(0, 99))
 def test_the_peak_of_a_bright_source_lies_next_to_it(tangent_y, tangent_z, seed):
     rng = np.random.default_rng(seed)

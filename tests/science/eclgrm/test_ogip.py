@@ -118,7 +118,7 @@ def test_a_cspec_file_of_type_ii_gives_a_spectrum_a_row(grb: Path) -> None:
     ),
     st.integers(0, 1),
 )
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_a_response_survives_writing_with_any_holes(
     tmp_path_factory: pytest.TempPathFactory, rows: list[list[float]], first: int
 ) -> None:

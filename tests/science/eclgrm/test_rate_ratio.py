@@ -41,7 +41,7 @@ def test_directions_are_spread_evenly():
         assert ((DIRECTIONS @ axis) ** 2).mean() == pytest.approx(1 / 3, abs=0.001)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.floats(0.05, 1), st.floats(0.05, 1), st.floats(0.05, 1), st.floats(1e3, 1e6))
 def test_counts_without_noise_give_the_direction_back(x, y, z, amplitude):
     true = np.array([x, y, -z]) / np.linalg.norm([x, y, z])

@@ -42,7 +42,7 @@ def test_fold_by_hand() -> None:
 
 
 @given(st.lists(st.floats(0, 1e6), min_size=4, max_size=4), st.floats(0, 100))
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_fold_is_linear(values: list[float], factor: float) -> None:
     first, second = np.array(values[:2]), np.array(values[2:])
     both = fold(small(), (first + factor * second) * PER_AREA).value

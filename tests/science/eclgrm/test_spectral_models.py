@@ -29,7 +29,7 @@ E_PEAK = st.floats(10.0, 3000.0)
 
 
 @given(ALPHA, DROP, E_PEAK)
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_band_is_continuous_with_its_slope(alpha: float, drop: float, e_peak: float) -> None:
     beta = alpha - drop
     e_break = drop * e_peak / (2 + alpha)
@@ -46,7 +46,7 @@ def test_band_is_continuous_with_its_slope(alpha: float, drop: float, e_peak: fl
 
 
 @given(st.floats(-1.8, 0.5), st.floats(-4.0, -2.05), E_PEAK)
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_e_peak_is_the_peak_of_the_energy_spectrum(
     alpha: float, beta: float, e_peak: float
 ) -> None:
@@ -90,7 +90,7 @@ def test_energies_may_come_in_any_unit() -> None:
 
 
 @given(st.floats(-3.0, 1.0), st.floats(5.0, 500.0), st.floats(1.01, 100.0))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_bins_of_a_power_law_have_its_closed_integral(
     index: float, low: float, factor: float
 ) -> None:
@@ -106,7 +106,7 @@ def test_bins_of_a_power_law_have_its_closed_integral(
 
 
 @given(st.floats(-0.9, 1.0), st.floats(50.0, 2000.0))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_bins_of_a_cutoff_power_law_have_their_incomplete_gamma(
     alpha: float, e_peak: float
 ) -> None:
@@ -146,7 +146,7 @@ def test_the_energy_flux_of_narrow_bins_is_energy_times_photons() -> None:
 
 
 @given(st.floats(1e-4, 10.0))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_fluxes_scale_with_the_amplitude(factor: float) -> None:
     edges = np.geomspace(10, 1000, 20) * u.keV
     one = integrate_photons(BAND, np.array([1.0, -1.0, 300.0, -2.2]), edges).value

@@ -49,7 +49,7 @@ def test_pg_with_a_known_background_is_cash() -> None:
 
 
 @given(COUNTS, LEVEL, st.floats(-50.0, 5000.0), st.floats(0.01, 100.0))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_the_profiled_background_is_the_minimum_found_by_search(
     counts: int, source: float, level: float, error: float
 ) -> None:
@@ -69,7 +69,7 @@ def test_the_profiled_background_is_the_minimum_found_by_search(
 
 
 @given(COUNTS, LEVEL, LEVEL, ERROR)
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_pg_is_never_negative(counts: int, source: float, level: float, error: float) -> None:
     value = pg(*(np.array([float(x)]) for x in (counts, source, level, error)))[0]
     assert value >= -1e-9 * (1 + counts)  # rounding of n ln n - n

@@ -56,7 +56,7 @@ def test_background_is_frozen_at_the_trigger() -> None:
     assert found.peak_snr > 100
 
 
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 @given(st.floats(-1e4, 1e4), st.integers(1, 9))
 def test_trigger_moves_with_the_curve_and_never_comes_later_with_more_counts(
     shift: float, factor: int

@@ -7,7 +7,6 @@ import pty
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -233,7 +232,7 @@ def test_a_signal_goes_to_the_command_and_both_die_of_it(
     assert process.stdout is not None
     assert process.stdout.readline() == "ready\n"
     process.send_signal(number)
-    process.communicate(timeout=30)
+    process.communicate(timeout=120)
     assert process.returncode == -number
     record = record_of(tmp_path / "sh.prov.json")
     assert (record["status"], record["exit_code"]) == ("interrupted", 128 + number)
@@ -246,7 +245,7 @@ def test_a_command_that_handles_a_signal_ends_as_it_likes(tmp_path: Path) -> Non
     assert process.stdout is not None
     assert process.stdout.readline() == "ready\n"
     process.terminate()
-    process.communicate(timeout=30)
+    process.communicate(timeout=120)
     assert process.returncode == 3
     record = record_of(tmp_path / "sh.prov.json")
     assert (record["status"], record["exit_code"]) == ("error", 3)
@@ -303,9 +302,9 @@ def test_a_killed_wrapper_leaves_its_announcement_with_the_inputs(tmp_path: Path
     assert process.stdout is not None
     child = int(process.stdout.readline())
     process.kill()
-    process.wait(timeout=30)
+    process.wait(timeout=120)
     os.kill(child, signal.SIGKILL)
-    process.communicate(timeout=30)
+    process.communicate(timeout=120)
     record = record_of(tmp_path / "sh.prov.json")
     assert record["status"] == "running"
     assert record["inputs"][0]["sha256"] == sha256(tmp_path / "in.dat")
@@ -380,12 +379,14 @@ def test_several_commands_append_to_one_file(tmp_path: Path) -> None:
     ]
 
 
-def test_the_overhead_is_a_fraction_of_a_second(tmp_path: Path) -> None:
+def test_the_overhead_is_a_fraction_of_a_second_of_computing(tmp_path: Path) -> None:
     times = []
     for _ in range(3):
-        begin = time.perf_counter()
+        before = os.times()
         run("--", "true", cwd=tmp_path)
-        times.append(time.perf_counter() - begin)
+        after = os.times()
+        times.append(after.children_user + after.children_system
+                     - before.children_user - before.children_system)  # fmt: skip
     assert min(times) < 1.0
 
 

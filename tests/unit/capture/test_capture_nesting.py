@@ -79,10 +79,10 @@ def test_threads_of_an_activity_are_parts_of_it_each_with_its_own_record(tmp_pat
 
     def work(number: int) -> str:
         with capture.activity(f"part{number}") as run:
-            barrier.wait(timeout=30)
+            barrier.wait(timeout=120)
             run.value("number", number)
             with capture.activity(f"inner{number}"):
-                barrier.wait(timeout=30)
+                barrier.wait(timeout=120)
         return run.id
 
     with capture.activity("pool") as pool, ThreadPoolExecutor(4) as threads:

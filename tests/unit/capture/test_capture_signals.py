@@ -38,7 +38,7 @@ def test_a_signal_that_ends_a_job_is_recorded_and_still_ends_it(
 ) -> None:
     process = start(tmp_path, SLEEPER.format(announce=False))
     process.send_signal(number)
-    process.communicate(timeout=30)
+    process.communicate(timeout=120)
     assert process.returncode == -number
     records = by_name(tmp_path / "outer.prov.json")
     for name in ("outer", "inner"):
@@ -55,7 +55,7 @@ def test_a_signal_that_ends_a_job_is_recorded_and_still_ends_it(
 def test_ctrl_c_is_recorded_as_interrupted(tmp_path: Path) -> None:
     process = start(tmp_path, SLEEPER.format(announce=False))
     process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=30)
+    _, err = process.communicate(timeout=120)
     assert process.returncode == -signal.SIGINT
     assert "KeyboardInterrupt" in err
     records = by_name(tmp_path / "outer.prov.json")
@@ -65,7 +65,7 @@ def test_ctrl_c_is_recorded_as_interrupted(tmp_path: Path) -> None:
 def test_a_kill_that_cannot_be_caught_leaves_the_announcement(tmp_path: Path) -> None:
     process = start(tmp_path, SLEEPER.format(announce=True))
     process.kill()
-    process.communicate(timeout=30)
+    process.communicate(timeout=120)
     record = record_of(tmp_path / "outer.prov.json")
     assert (record["name"], record["status"]) == ("outer", "running")
 
@@ -83,7 +83,7 @@ with capture.activity('own') as run:
 """
     process = start(tmp_path, code)
     process.terminate()
-    process.communicate(timeout=30)
+    process.communicate(timeout=120)
     assert process.returncode == 5
     running, final = records_of(tmp_path / "own.prov.json")
     assert running["status"] == "running"  # were it killed now, this would be the trace
@@ -107,7 +107,7 @@ print('restored', signal.getsignal(signal.SIGTERM).__name__)
 """
     process = start(tmp_path, code)
     process.terminate()
-    out, _ = process.communicate(timeout=30)
+    out, _ = process.communicate(timeout=120)
     assert (process.returncode, out) == (0, "restored <lambda>\n")
     final = records_of(tmp_path / "graceful.prov.json")[-1]
     assert (final["status"], final["exit_code"]) == ("interrupted", 143)
@@ -126,7 +126,7 @@ with capture.activity('nohup'):
     signal.raise_signal(signal.SIGHUP)
 """
     process = start(tmp_path, code)
-    process.communicate(timeout=30)
+    process.communicate(timeout=120)
     assert process.returncode == 0
     assert record_of(tmp_path / "nohup.prov.json")["status"] == "completed"
 
@@ -141,7 +141,7 @@ with capture.activity('late'):
 print(signal.getsignal(signal.SIGTERM).__name__)
 """
     process = start(tmp_path, code)
-    out, _ = process.communicate(timeout=30)
+    out, _ = process.communicate(timeout=120)
     assert out == "<lambda>\n"
 
 
@@ -162,7 +162,7 @@ with capture.activity('pool'):
     print(os.WTERMSIG(status))
 """
     process = start(tmp_path, code)
-    out, _ = process.communicate(timeout=30)
+    out, _ = process.communicate(timeout=120)
     assert out == f"{int(signal.SIGTERM)}\n"
     assert record_of(tmp_path / "pool.prov.json")["status"] == "completed"
 
@@ -184,7 +184,7 @@ with capture.activity('main'):
 """
     process = start(tmp_path, code)
     process.terminate()
-    process.communicate(timeout=30)
+    process.communicate(timeout=120)
     records = by_name(tmp_path / "main.prov.json")
     assert {r["status"] for r in records.values()} == {"interrupted"}
     assert set(records) == {"main", "thread"}
@@ -204,7 +204,7 @@ with capture.activity('big') as run:
 """
     process = start(tmp_path, code)
     process.terminate()
-    process.communicate(timeout=30)
+    process.communicate(timeout=120)
     assert process.returncode == -signal.SIGTERM
     record = record_of(tmp_path / "big.prov.json")
     assert record["outputs"][0]["size_bytes"] == 200 << 30
@@ -225,7 +225,7 @@ with capture.activity('big') as run:
     with pytest.raises(subprocess.TimeoutExpired):
         process.communicate(timeout=1)
     process.send_signal(signal.SIGINT)
-    process.communicate(timeout=30)
+    process.communicate(timeout=120)
     assert process.returncode == -signal.SIGINT
     record = record_of(tmp_path / "big.prov.json")
     assert record["status"] == "completed"

@@ -156,13 +156,13 @@ def test_two_drainers_do_not_deliver_twice(spool):
 
     def slowly(documents):
         begun.set()
-        assert go_on.wait(timeout=10)
+        assert go_on.wait(timeout=120)
         return send(documents)
 
     recorder.record_batch = slowly
     thread = threading.Thread(target=spool.drain, args=(recorder,))
     thread.start()
-    assert begun.wait(timeout=10)
+    assert begun.wait(timeout=120)
     other = Recorder()
     result = Spool(spool.directory).drain(other)
     assert (result.is_busy, result.left, other.got) == (True, 20, [])

@@ -148,7 +148,7 @@ def test_ctrl_c_ends_with_130():
     process = start('print("on", flush=True); time.sleep(60)')
     process.stdout.readline()
     process.send_signal(2)
-    _, said = process.communicate(timeout=30)
+    _, said = process.communicate(timeout=120)
     assert (process.returncode, said) == (130, "\nprod-x: interrupted\n")
 
 
@@ -158,7 +158,7 @@ def test_a_closed_pipe_is_no_failure():
     process.stdout.close()
     said = process.stderr.read()
     process.stderr.close()
-    assert (process.wait(timeout=30), said) == (0, "")
+    assert (process.wait(timeout=120), said) == (0, "")
 
 
 def test_a_pipe_that_closes_before_the_last_flush_is_no_failure():
@@ -166,7 +166,7 @@ def test_a_pipe_that_closes_before_the_last_flush_is_no_failure():
     process.stdout.close()
     said = process.stderr.read()
     process.stderr.close()
-    assert (process.wait(timeout=30), said) == (0, "")
+    assert (process.wait(timeout=120), said) == (0, "")
 
 
 def test_no_color_is_honoured():

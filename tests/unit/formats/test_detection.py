@@ -198,11 +198,11 @@ def test_big_garbage_is_refused_quickly():
         "from provmanager.formats import read\n"
         "for data in (os.urandom(20_000_000), b'<' * 20_000_000, b'[' + b'x' * 20_000_000,\n"
         "             b'<!--' * 5_000_000, b'{\"a\": \"' + b'\\\\' * 20_000_000, b'//' * 10**7):\n"
-        "    start = time.perf_counter()\n"
+        "    start = time.process_time()\n"
         "    try:\n"
         "        read(data)\n"
         "    except DocumentError:\n"
-        "        assert time.perf_counter() - start < 5, data[:10]\n"
+        "        assert time.process_time() - start < 5, data[:10]\n"
         "    else:\n"
         "        raise AssertionError(data[:10])\n"
     )

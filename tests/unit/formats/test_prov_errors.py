@@ -111,12 +111,12 @@ def test_truncated_json_has_its_offset():
 
 
 def test_deep_nesting_is_refused_at_once():
-    started = time.monotonic()
+    started = time.process_time()
     with pytest.raises(DocumentTooDeepError):
         read_prov(b'{"entity":' * 100_000)
     with pytest.raises(DocumentTooDeepError):
         read_prov((XML % ("<prov:a>" * 10_000)).encode())
-    assert time.monotonic() - started < 10
+    assert time.process_time() - started < 10
 
 
 @pytest.mark.parametrize(
@@ -213,10 +213,10 @@ def test_entity_bomb_is_refused_quickly():
         f'<!ENTITY a{n} "{f"&a{n - 1};" * 10}">' for n in range(1, 30)
     )
     body = "<prov:entity prov:id='ex:e' ex:x='&a29;'><ex:a>&a29;</ex:a></prov:entity>"
-    started = time.monotonic()
+    started = time.process_time()
     with pytest.raises(DocumentError):
         read_prov((f"<!DOCTYPE d [{entities}]>" + XML % body).encode())
-    assert time.monotonic() - started < 5
+    assert time.process_time() - started < 5
 
 
 def test_xml_in_utf16_is_read():
@@ -302,7 +302,7 @@ _SECTIONS = st.sampled_from(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.dictionaries(_SECTIONS, st.dictionaries(_KEYS, _VALUES, max_size=3), max_size=3))
 def test_any_json_is_read_or_refused_with_an_error_of_ours(sections: dict[str, Any]):
     logging.getLogger("prov").setLevel(logging.ERROR)

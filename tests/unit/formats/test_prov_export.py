@@ -330,7 +330,7 @@ _ROWS = st.builds(
 )
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.lists(_ROWS, min_size=1, max_size=5))
 def test_any_entities_come_back_from_any_format(rows: list[dict[str, Any]]):
     document = lineage_to_prov({"entities": rows})

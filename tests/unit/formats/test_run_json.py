@@ -489,7 +489,7 @@ def _places(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
     return found
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(data=st.data())
 def test_reader_and_schema_agree_on_any_change_of_a_record(data: st.DataObject) -> None:
     value = copy.deepcopy(data.draw(st.sampled_from([example("tool"), example("failed")])))

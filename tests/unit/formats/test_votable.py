@@ -26,7 +26,7 @@ def tables_of(content: bytes) -> dict[str, Any]:
     return {table.name: table.to_table() for table in found.iter_tables()}
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.lists(st.tuples(_TEXT, _TEXT, st.none() | st.integers(0, 2**62)), max_size=4))
 def test_any_texts_and_sizes_come_back(rows: list[tuple[str, str, int | None]]):
     entities = [

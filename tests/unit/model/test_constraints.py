@@ -81,7 +81,7 @@ def atoms(facts: list[Fact]) -> list[Atom]:
     return found
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(instances(6))
 def test_validity_is_that_of_the_formulas_of_the_recommendation(facts: list[Fact]):
     violations = check(facts)
@@ -89,7 +89,6 @@ def test_validity_is_that_of_the_formulas_of_the_recommendation(facts: list[Fact
     assert (not violations) == is_valid(atoms(facts))
 
 
-@settings(deadline=None)
 @given(instances(12), st.randoms(use_true_random=False))
 def test_order_repetition_and_names_change_nothing(facts: list[Fact], rng: random.Random):
     found = sorted(v.rule.number or 0 for v in check(facts)) != []
@@ -104,7 +103,6 @@ def test_order_repetition_and_names_change_nothing(facts: list[Fact], rng: rando
     assert bool(check(other)) == found
 
 
-@settings(deadline=None)
 @given(instances(12), st.data())
 def test_what_is_valid_stays_so_with_less_said(facts: list[Fact], data: st.DataObject):
     if not check(facts):

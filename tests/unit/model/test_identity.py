@@ -159,7 +159,7 @@ _mentions = st.builds(
 )
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(st.lists(_mentions, max_size=9, unique_by=lambda m: m.ref), st.randoms())
 def test_the_entities_do_not_depend_on_the_order(
     mentions: list[Mention], rng: random.Random

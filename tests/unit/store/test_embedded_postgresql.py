@@ -10,7 +10,6 @@ import stat
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 import psycopg2
@@ -429,16 +428,3 @@ def test_an_ordinary_user_is_refused_anothers_data(folder):
     assert "belongs to user id" in process.first_line
     assert "PROV_STATE_DIR" in process.first_line
     process.end()
-
-
-def test_starting_is_quick(folder):
-    begin = time.monotonic()
-    server = embedded.start(folder / "pg")
-    cold_s = time.monotonic() - begin
-    server.stop()
-    begin = time.monotonic()
-    server = embedded.start(folder / "pg")
-    warm_s = time.monotonic() - begin
-    server.stop()
-    assert cold_s < 15  # 0.6 on a quiet machine
-    assert warm_s < 5  # 0.12
