@@ -124,13 +124,18 @@ def _dry_run(
     for step in loaded.production.steps:
         own = [group for group in groups if group["step"] == step.name]
         n = sum(len(group["inputs"]) for group in own)
+        over = f"over {n} inputs"
+        if step.numbers:
+            over = f"with {len(own)} numbers as {step.taking}"
         workflow = loaded.workflows[step.name]
-        output.data(f"{step.name}: {len(own)} runs of {workflow.name} over {n} inputs")
+        output.data(f"{step.name}: {len(own)} runs of {workflow.name} {over}")
         for group in own if output.is_verbose else ():
             output.data(f"  {_names(group)}")
 
 
 def _names(group: "Group") -> str:
+    if group["number"] is not None:
+        return str(group["number"])
     key = f"{group['key']}: " if group["key"] is not None else ""
     return key + ", ".join(given["name"] or given["id"] for given in group["inputs"])
 

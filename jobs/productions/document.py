@@ -11,10 +11,12 @@ from provmanager.errors import DocumentError, JSONDict, NotFoundError, UsageErro
 from provmanager.formats.production_document import from_json, read_production
 from provmanager.model.productions import Production, ProductionStep
 
-NAMES = ("production", "step", "run", "key", "name", "stem")
+NAMES = ("production", "step", "run")
+_OF_FILES, _OF_NUMBERS = ("key", "name", "stem"), ("number",)
 """What ``${…}`` may name in texts of inputs, beside names of the production's metadata."""
 
 _PLACES = ("File", "Directory")
+_NUMBERS = ("int", "long", "string")
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,32 +76,48 @@ def _check(
 ) -> None:
     ports = {port.name: port for port in workflow.inputs}
     told = ", ".join(f"{port.name} ({port.shown_type})" for port in workflow.inputs) or "none"
-    for name in (step.files, *step.inputs):
+    for name in (step.taking, *step.inputs):
         if name not in ports:
-            part = "files" if name == step.files else f"inputs/{name}"
+            part = f"inputs/{name}"
+            if name == step.taking:
+                part = "generate/parameter" if step.numbers else "files"
             raise UsageError(
                 f"{where}/{part}: {workflow.name} has no input {name!r}; it has: {told}"
             )
-    if kind_of(ports[step.files]) is None:
-        raise UsageError(
-            f"{where}/files: the input {step.files!r} of {workflow.name} is of type "
-            f"{ports[step.files].shown_type}: expected File, Directory, or a list of them"
-        )
-    if step.group_size > 1 and not takes_many(ports[step.files]):
+    _check_taking(step, ports[step.taking], workflow, where)
+    missing = [p.name for p in workflow.inputs
+               if p.is_required and p.name not in (step.taking, *step.inputs)]  # fmt: skip
+    if missing and workflow.defaults is None:
+        raise UsageError(f"{where}/inputs: {workflow.name} needs also: {', '.join(missing)}")
+    known = (*NAMES, *(_OF_NUMBERS if step.numbers else _OF_FILES), *metadata)
+    for name in _names_in(step.inputs):
+        if name not in known:
+            raise UsageError(
+                f"{where}/inputs: ${{{name}}} is not known; there are: "
+                f"{', '.join(known)}; write $${{…}} for the text itself"
+            )
+
+
+def _check_taking(step: ProductionStep, port: Port, workflow: Workflow, where: str) -> None:
+    """Check that an input can take the group, or the number."""
+    found = f"the input {step.taking!r} of {workflow.name} is of type {port.shown_type}"
+    if step.numbers is not None:
+        if not _kinds(port.type) & set(_NUMBERS) or takes_many(port):
+            expected = ", ".join(_NUMBERS)
+            raise UsageError(f"{where}/generate/parameter: {found}: expected one of {expected}")
+        return
+    if kind_of(port) is None:
+        raise UsageError(f"{where}/files: {found}: expected File, Directory, or a list of them")
+    if step.group_size > 1 and not takes_many(port):
         raise UsageError(
             f"{where}/group/size: the input {step.files!r} of {workflow.name} takes one file, and "
             f"a group has {step.group_size}: make it File[], or leave the size out"
         )
-    missing = [p.name for p in workflow.inputs
-               if p.is_required and p.name not in (step.files, *step.inputs)]  # fmt: skip
-    if missing and workflow.defaults is None:
-        raise UsageError(f"{where}/inputs: {workflow.name} needs also: {', '.join(missing)}")
-    for name in _names_in(step.inputs):
-        if name not in NAMES and name not in metadata:
-            raise UsageError(
-                f"{where}/inputs: ${{{name}}} is not known; there are: "
-                f"{', '.join((*NAMES, *metadata))}; write $${{…}} for the text itself"
-            )
+
+
+def numbered(port: Port, number: int) -> int | str:
+    """Return a number as an input takes it."""
+    return number if _kinds(port.type) & {"int", "long"} else str(number)
 
 
 def kind_of(port: Port) -> str | None:

@@ -6,13 +6,13 @@ from string import Template
 from typing import Any
 
 from jobs.engines import RunRequest
-from jobs.workflows import make_inputs
+from jobs.workflows import Port, make_inputs
 from provmanager.client import Group, GroupInput
 from provmanager.client.verification import local_path
-from provmanager.errors import DifferenceError, NotFoundError
+from provmanager.errors import DifferenceError, JSONDict, NotFoundError
 from provmanager.model.productions import ProductionStep
 
-from .document import LoadedProduction, kind_of, takes_many
+from .document import LoadedProduction, kind_of, numbered, takes_many
 
 
 def make_request(
@@ -23,7 +23,7 @@ def make_request(
     reads_lfns: bool = False,
     **more: Any,  # Any: further fields of RunRequest
 ) -> RunRequest:
-    """Return the run of a group.
+    """Return the run of a group, or of a number.
 
     Parameters
     ----------
@@ -45,18 +45,16 @@ def make_request(
     """
     step = loaded.production.step(group["step"])
     workflow = loaded.workflows[step.name]
-    port = next(port for port in workflow.inputs if port.name == step.files)
-    kind = kind_of(port) or "File"
-    format_ = {"format": port.format} if port.format else {}
-    places = [{"class": kind, **format_, "location": _location(given, moved, reads_lfns=reads_lfns)}
-              for given in group["inputs"]]  # fmt: skip
+    port = next(port for port in workflow.inputs if port.name == step.taking)
+    taken: object
+    if group["number"] is not None:
+        taken = numbered(port, group["number"])
+    else:
+        files = [_file(port, given, moved, reads_lfns=reads_lfns) for given in group["inputs"]]
+        taken = files if takes_many(port) else files[0]
     words = _words(loaded, step, group)
     inputs = make_inputs(
-        workflow,
-        given=(
-            {**_filled(step.inputs, words), step.files: places if takes_many(port) else places[0]},
-            loaded.folder,
-        ),
+        workflow, given=({**_filled(step.inputs, words), step.taking: taken}, loaded.folder)
     )
     return RunRequest(
         workflow=workflow.location,
@@ -67,6 +65,14 @@ def make_request(
         job=step.job,
         **more,
     )
+
+
+def _file(
+    port: Port, given: GroupInput, moved: Sequence[tuple[str, str]], *, reads_lfns: bool
+) -> JSONDict:
+    format_ = {"format": port.format} if port.format else {}
+    location = _location(given, moved, reads_lfns=reads_lfns)
+    return {"class": kind_of(port) or "File", **format_, "location": location}
 
 
 def _location(given: GroupInput, moved: Sequence[tuple[str, str]], *, reads_lfns: bool) -> str:
@@ -102,13 +108,14 @@ def _check_size(path: Path, given: GroupInput) -> None:
 
 
 def _words(loaded: LoadedProduction, step: ProductionStep, group: Group) -> dict[str, str]:
-    name = group["inputs"][0]["name"] or ""
+    name = (group["inputs"][0]["name"] or "") if group["inputs"] else ""
     return {
         **{name: str(value) for name, value in loaded.production.metadata.items()},
         "production": loaded.production.name,
         "step": step.name,
         "run": group["run"] or "",
         "key": group["key"] or "",
+        "number": "" if group["number"] is None else str(group["number"]),
         "name": name,
         "stem": name.partition(".")[0],
     }

@@ -26,12 +26,13 @@ class GroupInput(TypedDict):
 
 
 class Group(TypedDict):
-    """Inputs that were claimed for one run; in a dry run, without the run."""
+    """Inputs, or the number, that were claimed for one run; in a dry run, without the run."""
 
     step: str
     run: str | None
     key: str | None
     is_new: bool
+    number: int | None
     inputs: list[GroupInput]
 
 
@@ -79,12 +80,21 @@ class ProductionInputCounts(TypedDict):
     doubled: int
 
 
+class ProductionNumbers(TypedDict):
+    """The numbers that a step of a production takes, one a run."""
+
+    runs: int
+    first: int
+    parameter: str
+
+
 ProductionStepStatus = TypedDict(
     "ProductionStepStatus",
     {
         "id": str,
         "name": str,
         "from": str | None,
+        "generate": ProductionNumbers | None,
         "engine": str,
         "group_size": int,
         "runs": ProductionRunCounts,

@@ -14,6 +14,7 @@ from provmanager.model.productions import (
     Production,
     ProductionStep,
     Range,
+    RunNumbers,
 )
 
 from .written import Fault, checked, read_written
@@ -91,15 +92,26 @@ def _inconsistent(held: JSONDict) -> Iterator[Fault]:
         pointer = f"/steps/{number}"
         if step["name"] in before:
             yield Fault(f"{pointer}/name", "another name for each step", repr(step["name"]))
-        source = step["input"].get("from")
+        yield from _no_input(step, pointer)
+        source = step.get("input", {}).get("from")
         if source is not None and source not in before:
             expected = f"an earlier step ({', '.join(before) or 'there is none'})"
             yield Fault(f"{pointer}/input/from", expected, repr(source))
-        if step["files"] in step.get("inputs", {}):
-            expected = f"no value for {step['files']!r}, which takes the group"
-            yield Fault(f"{pointer}/inputs/{step['files']}", expected, "one")
-        yield from _no_days(step["input"], f"{pointer}/input")
+        taking = step.get("files") or step.get("generate", {}).get("parameter")
+        if taking in step.get("inputs", {}):
+            told = "group" if "files" in step else "number"
+            expected = f"no value for {taking!r}, which takes the {told}"
+            yield Fault(f"{pointer}/inputs/{taking}", expected, "one")
+        yield from _no_days(step.get("input", {}), f"{pointer}/input")
         before.append(step["name"])
+
+
+def _no_input(step: JSONDict, pointer: str) -> Iterator[Fault]:
+    """Find where a step has neither inputs nor numbers, or both."""
+    found = " and ".join(name for name in ("input", "generate") if name in step)
+    if found not in ("input", "generate"):
+        expected = "either input (with files) or generate"
+        yield Fault(pointer, expected, found or "neither")
 
 
 def _no_days(query: JSONDict, pointer: str) -> Iterator[Fault]:
@@ -114,9 +126,10 @@ def _step(step: JSONDict, whole: JSONDict) -> ProductionStep:
     group = step.get("group", {})
     return ProductionStep(
         name=step["name"],
-        input=_query(step["input"]),
+        input=_query(step.get("input", {})),
         workflow=step["workflow"],
-        files=step["files"],
+        files=step.get("files", ""),
+        numbers=RunNumbers(**step["generate"]) if "generate" in step else None,
         group_size=group.get("size", 1),
         group_by=group.get("by"),
         wait_s=float(group.get("wait_s", WAIT_S)),

@@ -197,6 +197,10 @@ def _fault_of(error: "ValidationError") -> Fault:
     if error.validator == "required":
         missing = next(name for name in rule if name not in instance)
         return Fault(pointer, f"the field {missing!r}", "none")
+    if error.validator == "dependentRequired":
+        needed = (name for asking, names in rule.items() if asking in instance for name in names)
+        missing = next(name for name in needed if name not in instance)
+        return Fault(pointer, f"the field {missing!r}", "none")
     if error.validator == "not":
         schema = rule
     expected = str(schema.get("description") or error.message)

@@ -14,7 +14,8 @@ from sqlalchemy.orm import Session
 
 from provmanager.errors import DifferenceError, JSONDict
 from provmanager.formats.production_document import from_json
-from provmanager.model.productions import Production
+from provmanager.model.productions import Production, ProductionStep
+from provmanager.store import production_inputs as inputs
 from provmanager.store import productions as store
 from provmanager.store import writing
 
@@ -132,22 +133,33 @@ def _take(
             lease_s=wanted.lease_s, limit=max(0, room),
         )  # fmt: skip
         rows = store.planned(session, taken)
-        inputs = store.inputs_of(session, [r["activity_id"] for r in rows], ROLE)
+        used = store.inputs_of(session, [r["activity_id"] for r in rows], ROLE)
         taking.groups += [
-            Group(r["key"], inputs[r["activity_id"]], run=r["run_uuid"], is_new=False) for r in rows
+            Group(r["key"], used[r["activity_id"]], run=r["run_uuid"], is_new=False) for r in rows
         ]
     failed = store.failed_uses(session, taker.step, taker.role)
     again = [group for group in _failed_groups(failed) if group.attempt <= step.retries + 1]
     taking.groups += again[: max(0, room - len(taking.groups))]
     n_wanted = max(0, room - len(taking.groups)) * step.group_size
-    free = store.free_inputs(session, taker, n_wanted + 1)
-    fresh = _chunks(free[:n_wanted], step.group_size, partial=may_be_partial,
-                    is_cut=len(free) > n_wanted)  # fmt: skip
+    fresh, is_left = _fresh(session, taking, n_wanted, partial=may_be_partial)
     taking.groups += fresh
-    is_left = len(free) > sum(len(group.entities) for group in fresh)
     counts = store.run_counts(session, taker.step)
     is_busy = any(c["status"] in OPEN or not c["is_at_home"] for c in counts)
     taking.has_ended = not (is_fed or taking.groups or again or is_left or is_busy)
+
+
+def _fresh(
+    session: Session, taking: Taking, n_wanted: int, *, partial: bool
+) -> tuple[list[Group], bool]:
+    """Return groups of at most `n_wanted` inputs that no run used, and whether there are more."""
+    step, taker = taking.step, taking.taker
+    if step.numbers is not None:
+        gaps = inputs.free_numbers(session, taker, step.numbers, n_wanted + 1)
+        numbers = [n for low, high in gaps for n in range(low, min(high, low + n_wanted) + 1)]
+        return [Group(None, [], number=n) for n in numbers[:n_wanted]], len(numbers) > n_wanted
+    free = inputs.free_inputs(session, taker, n_wanted + 1)
+    fresh = _chunks(free[:n_wanted], step.group_size, partial=partial, is_cut=len(free) > n_wanted)
+    return fresh, len(free) > sum(len(group.entities) for group in fresh)
 
 
 def _failed_groups(rows: Sequence[Mapping[Any, Any]]) -> Iterator[Group]:
@@ -201,7 +213,8 @@ def _plan(
                 "type": "Workflow",
                 "status": "running",
                 "parent": str(taking.uuid),
-                "inputs": [_flow(described[e], ROLE) for e in group.entities],
+                "inputs": _number(name, step, group.number) if group.number is not None
+                else [_flow(described[e], ROLE) for e in group.entities],
                 "attributes": {
                     "production": name, "step": step.name, "attempt": group.attempt,
                     "definition": str(wanted.definition),
@@ -232,13 +245,35 @@ def _check(session: Session, taking: Taking, groups: Sequence[Group]) -> None:
     used = store.inputs_of(session, list(ids.values()), ROLE)
     for group in groups:
         assert group.run is not None
-        if set(used[ids[group.run]]) != set(group.entities):
+        if group.number is not None:
+            group.entities = used[ids[group.run]]  # it was no entity before
+        elif set(used[ids[group.run]]) != set(group.entities):
             names = store.described(session, group.entities).values()
             told = ", ".join(sorted(str(row["location"] or row["entity_uuid"]) for row in names))
             raise DifferenceError(
                 f"step {taking.step.name} cannot take {told}: by location, digest and product id "
                 "the record takes them for other products (docs/identity.md); prod-trace shows both"
             )
+    numbered = [group for group in groups if group.number is not None]
+    held = store.described(session, [e for group in numbered for e in group.entities])
+    for group in numbered:
+        found = [held[entity]["value"] for entity in group.entities]
+        if found != [str(group.number)]:
+            raise DifferenceError(
+                f"step {taking.step.name} cannot take {group.number}: the record has "
+                f"{', '.join(map(repr, found)) or 'nothing'} in its place"
+            )
+
+
+def _number(production: str, step: ProductionStep, number: int) -> list[JSONDict]:
+    """Return the number of a run as our capture format has it: the same in each of its attempts."""
+    assert step.numbers is not None
+    return [
+        {
+            "role": ROLE, "kind": "value", "name": step.numbers.parameter, "value": number,
+            "product_id": f"urn:provmanager:production:{production}:{step.name}:{number}",
+        }
+    ]  # fmt: skip
 
 
 def _flow(row: Mapping[str, Any], role: str) -> JSONDict:
@@ -251,6 +286,8 @@ def _flow(row: Mapping[str, Any], role: str) -> JSONDict:
         "sha256": row["sha256"],
         "product_id": row["product_id"],
         "kind": row["kind"] if row["kind"] != "dataset" else None,
+        "name": row["name"] if row["kind"] == "value" else None,
+        "value": int(row["value"]) if row["kind"] == "value" else None,
     }
     return {key: value for key, value in flow.items() if value is not None}
 
@@ -263,6 +300,7 @@ def _shown(session: Session, taking: Taking) -> Iterator[JSONDict]:
             "run": str(group.run) if group.run else None,
             "key": group.key,
             "is_new": group.is_new,
+            "number": _number_of(group, described),
             "inputs": [
                 {
                     "id": str(row["entity_uuid"]),
@@ -274,5 +312,14 @@ def _shown(session: Session, taking: Taking) -> Iterator[JSONDict]:
                     "locations": [p for p in (row["location"], *row["further"]) if p],
                 }
                 for row in (described[e] for e in group.entities)
+                if row["kind"] != "value"
             ],
         }
+
+
+def _number_of(group: Group, described: Mapping[int, Mapping[str, Any]]) -> int | None:
+    """Return the number of a run, also of one that was claimed before."""
+    if group.number is not None:
+        return group.number
+    values = [row["value"] for e in group.entities if (row := described[e])["kind"] == "value"]
+    return int(values[0]) if values else None

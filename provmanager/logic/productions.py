@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID, uuid4
@@ -13,6 +13,7 @@ from provmanager.errors import JSONDict, NotFoundError
 from provmanager.formats.production_document import from_json
 from provmanager.ids import uuid_of
 from provmanager.model.productions import Production, ProductionStep
+from provmanager.store import production_inputs as inputs
 from provmanager.store import productions as store
 from provmanager.store import writing
 
@@ -34,7 +35,7 @@ products may have.
 
 @dataclass(slots=True)
 class Group:
-    """Inputs that one run takes."""
+    """Inputs that one run takes, or the number that is one."""
 
     key: str | None
     entities: list[int]
@@ -43,6 +44,7 @@ class Group:
     is_new: bool = True
     row: int = 0
     """Key of the run's activity, where there is one."""
+    number: int | None = None
 
 
 @dataclass(slots=True)
@@ -50,7 +52,7 @@ class Taking:
     """A step while its groups are claimed."""
 
     step: ProductionStep
-    taker: store.Taker
+    taker: inputs.Taker
     uuid: UUID
     groups: list[Group] = field(default_factory=list)
     has_ended: bool = False
@@ -177,12 +179,13 @@ def takings_of(session: Session, production: Production) -> Iterator[Taking]:
     ids = store.ids_of(session, list(uuids.values()))
     for step in production.steps:
         source = step.input.from_step
-        taker = store.Taker(
+        taker = inputs.Taker(
             query=step.input,
             step=ids.get(uuids[step.name], _NOBODY),
             role=ROLE,
             upstream=ids.get(uuids[source], _NOBODY) if source else None,
             by=step.group_by,
+            numbers=step.numbers,
         )
         yield Taking(step, taker, uuids[step.name])
 
@@ -199,16 +202,17 @@ def _described(session: Session, taking: Taking) -> JSONDict:
         runs[word] += row["n"]
     done = [row for row in counts if row["status"] == "completed" and row["mean_s"] is not None]
     n_done = sum(row["n"] for row in done)
-    inputs = dict(store.input_counts(session, taker.step, taker.role, step.retries))
+    used = dict(store.input_counts(session, taker.step, taker.role, step.retries))
     failures = store.failures(session, taker.step, limit=_N_FAILURES)
     return {
         "id": str(taking.uuid),
         "name": step.name,
         "from": step.input.from_step,
+        "generate": asdict(step.numbers) if step.numbers else None,
         "engine": step.engine,
         "group_size": step.group_size,
         "runs": runs,
-        "inputs": {"free": store.n_free_inputs(session, taker), **inputs},
+        "inputs": {"free": inputs.n_free_inputs(session, taker), **used},
         "mean_s": float(sum(row["mean_s"] * row["n"] for row in done)) / n_done if n_done else None,
         "first_at": iso(min((r["first_at"] for r in counts if r["first_at"]), default=None)),
         "last_at": iso(max((r["last_at"] for r in counts if r["last_at"]), default=None)),

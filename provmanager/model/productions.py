@@ -68,13 +68,41 @@ class InputQuery:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RunNumbers:
+    """What a step without input files takes: numbers, each the input of one run.
+
+    Attributes
+    ----------
+    runs : int
+        How many.
+    first : int
+        The least; the others follow one by one.
+    parameter : str
+        The workflow's input that takes the number, such as a run number or a seed.
+    """
+
+    runs: int
+    first: int = 1
+    parameter: str
+
+    @property
+    def last(self) -> int:
+        """The greatest."""
+        return self.first + self.runs - 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ProductionStep:
-    """A step of a production; `group_by` is None, ``folder`` or ``metadata.NAME``."""
+    """A step of a production; `group_by` is None, ``folder`` or ``metadata.NAME``.
+
+    It takes what `input` finds, in its workflow's input `files`, or, if there are any, `numbers`.
+    """
 
     name: str
-    input: InputQuery
     workflow: str
-    files: str
+    input: InputQuery = field(default_factory=InputQuery)
+    files: str = ""
+    numbers: RunNumbers | None = None
     group_size: int = 1
     group_by: str | None = None
     wait_s: float = WAIT_S
@@ -82,6 +110,11 @@ class ProductionStep:
     engine: str = "local"
     job: JSONDict = field(default_factory=dict)
     retries: int = RETRIES
+
+    @property
+    def taking(self) -> str:
+        """The workflow's input that takes the files, or the number."""
+        return self.numbers.parameter if self.numbers else self.files
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

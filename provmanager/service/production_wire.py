@@ -61,7 +61,10 @@ class Group(Wire):
     """What the inputs have in common, if the step groups by something."""
     is_new: bool
     """False: it was claimed before, and nobody is known to have submitted it."""
+    number: int | None
+    """Of a step that generates: the number of the run, which is its only input."""
     inputs: list[GroupInput]
+    """Files and collections that the run takes."""
 
 
 class Groups(Wire):
@@ -142,6 +145,15 @@ class ProductionInputCounts(Wire):
     """Used by several runs that did not fail: never more than 0."""
 
 
+class ProductionNumbers(Wire):
+    """What a step without input files takes: numbers, each the input of one run."""
+
+    runs: int
+    first: int
+    parameter: str
+    """The workflow's input that takes the number."""
+
+
 class ProductionStepStatus(Wire):
     """How far a step is."""
 
@@ -149,6 +161,8 @@ class ProductionStepStatus(Wire):
     """UUID of its activity."""
     name: str
     from_step: str | None = Field(alias="from")
+    generate: ProductionNumbers | None
+    """The numbers that it takes, if it takes no files."""
     engine: str
     group_size: int
     runs: ProductionRunCounts

@@ -98,6 +98,7 @@ ANSWERS = [
     (production_wire.ProductionFailure, "ProductionFailure"),
     (production_wire.ProductionInputCounts, "ProductionInputCounts"),
     (production_wire.ProductionItem, "ProductionItem"),
+    (production_wire.ProductionNumbers, "ProductionNumbers"),
     (production_wire.ProductionRunCounts, "ProductionRunCounts"),
     (production_wire.ProductionStatus, "ProductionStatus"),
     (production_wire.ProductionStepStatus, "ProductionStepStatus"),

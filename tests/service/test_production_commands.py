@@ -168,6 +168,47 @@ def test_submitters_at_once_and_killed_ones_run_each_input_once(
     assert len(list((tmp_path / "state" / "runs").iterdir())) == 6
 
 
+def test_numbers_are_run_once_by_submitters_at_once_and_killed_ones(
+    client: ProvClient, prod: Prod, tmp_path: Path, environ: dict[str, str], token: str
+) -> None:
+    (tmp_path / "make.cwl").write_text(
+        "cwlVersion: v1.2\nclass: CommandLineTool\nbaseCommand: [sh, -c, "
+        f"'echo $0 >>{tmp_path}/began.txt; test $0 -ne 9 || exit 3; echo seed $0 >run$0.txt']\n"
+        "inputs: {seed: {type: int, inputBinding: {position: 1}}}\n"
+        "outputs: {made: {type: File, outputBinding: {glob: 'run*.txt'}}}\n"
+    )
+    path, name = tmp_path / "production.yml", name_of(tmp_path)
+
+    def write(n_runs: int) -> None:
+        numbers = {"first": 8, "parameter": "seed", "runs": n_runs}
+        step = {"name": "make", "workflow": "make.cwl", "generate": numbers}
+        whole = {"schema": "production.v1", "name": name, "retries": 1, "steps": [step]}
+        path.write_text(yaml.safe_dump(whole))
+
+    def start() -> "subprocess.Popen[bytes]":
+        return subprocess.Popen(command("submit", path, "-q"), env=environ, cwd=tmp_path)
+
+    write(3)
+    assert "make: 3 runs of make with 3 numbers as seed" in prod("submit", path, "--dry-run").stdout
+    first, second = start(), start()
+    wait_for((tmp_path / "began.txt").exists)
+    first.send_signal(signal.SIGKILL)
+    first.wait()
+    third = start()
+    assert (second.wait(PATIENCE_S), third.wait(PATIENCE_S)) == (6, 6)
+    write(4)
+    assert prod("submit", path).returncode == 6
+    (step,) = client.production(name)["steps"]
+    assert step["inputs"] == {
+        "free": 0, "running": 0, "completed": 3, "retried": 0, "failed": 1, "doubled": 0,
+    }  # fmt: skip
+    began = [int(line) for line in (tmp_path / "began.txt").read_text().split()]
+    assert sorted(began) == [8, 9, 9, 10, 11]  # the one that failed: again, as itself
+    headers = {"Authorization": f"Bearer {token}", "Accept": "text/html"}
+    page = httpx.get(f"{client.url}/production", params={"name": name}, headers=headers).text
+    assert "seed from 8, 4 runs" in page
+
+
 def test_a_run_whose_process_is_gone_is_closed_and_run_again(
     client: ProvClient, document: Callable[..., Path], tmp_path: Path, environ: dict[str, str]
 ) -> None:
@@ -232,6 +273,7 @@ def test_endless_it_takes_what_arrives(
         ({"workflow": "nowhere.cwl"}, "nowhere.cwl"),
         ({"files": "word", "inputs": {}}, "expected File"),
         ({"group": {"size": 0}}, "/steps/0/group/size"),
+        ({"generate": {"runs": 2, "parameter": "word"}}, "either input (with files) or generate"),
     ],
     ids=str,
 )

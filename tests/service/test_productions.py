@@ -370,3 +370,112 @@ def test_wrong_use_is_refused(
     with ProvClient(app_url, make_token("recorder")) as recorder:
         assert recorder.define_production(name, production)["is_new"]
     assert name in [item["name"] for item in client.productions()["items"]]
+
+
+def numbered(name: str = "a", **more: Any) -> dict[str, Any]:
+    """Return a step that takes no files."""
+    return {"name": name, "workflow": f"{name}.cwl",
+            "generate": {"runs": 3, "parameter": "run_number"} | more}  # fmt: skip
+
+
+def numbers(groups: Claims) -> list[int]:
+    return [group["number"] for group in groups]
+
+
+def test_each_number_is_run_once_and_the_record_says_which(
+    client: ProvClient, make: Callable[..., Production]
+) -> None:
+    production = make(numbered(runs=4, first=7))
+    dry = production.claim(dry_run=True)
+    assert [(g["run"], g["number"], g["inputs"]) for g in dry] == [
+        (None, 7, []), (None, 8, []), (None, 9, []), (None, 10, []),
+    ]  # fmt: skip
+    first = production.claim(most=1)
+    production.submit(first[0]["run"])
+    rest = production.claim(holder="b")
+    assert numbers(first) + numbers(rest) == [7, 8, 9, 10]
+    assert production.claim(holder="b") == [g | {"is_new": False} for g in rest]
+    (used,) = client.activity(first[0]["run"])["used"]
+    assert (used["role"], used["name"]) == ("production input", "run_number")
+    number = client.entity(used["entity"])
+    assert (number["kind"], number["value"]) == ("value", "7")
+    assert production.step()["generate"] == {"runs": 4, "first": 7, "parameter": "run_number"}
+    assert production.step()["inputs"] == {
+        "free": 0, "running": 4, "completed": 0, "retried": 0, "failed": 0, "doubled": 0,
+    }  # fmt: skip
+
+
+def test_a_run_that_failed_is_run_again_with_its_number(
+    client: ProvClient, make: Callable[..., Production]
+) -> None:
+    production = make(numbered(runs=2), retries=1)
+    first, second = production.claim()
+    production.submit(first["run"], second["run"])
+    production.end(first["run"], "a", "error")
+    production.end(second["run"], "a")
+    (again,) = production.claim()
+    assert (again["number"], again["is_new"]) == (1, True)
+    assert again["run"] != first["run"]
+    used = [client.activity(run)["used"][0]["entity"] for run in (first["run"], again["run"])]
+    assert used[0] == used[1]
+    production.submit(again["run"])
+    production.end(again["run"], "a", "interrupted")
+    assert production.claim() == []
+    counts = production.step()["inputs"]
+    assert (counts["completed"], counts["failed"], counts["doubled"]) == (1, 1, 0)
+    assert client.production(production.name)["is_done"]
+
+
+def test_more_runs_are_only_those_that_are_new_and_fewer_take_nothing_back(
+    client: ProvClient, make: Callable[..., Production]
+) -> None:
+    done = [group["run"] for group in make(numbered(runs=3, first=5)).claim()]
+    fewer = make(numbered(runs=1, first=5))
+    fewer.submit(*done)
+    for run in done:
+        fewer.end(run, "a")
+    assert fewer.claim() == []
+    assert fewer.step()["inputs"]["completed"] == 3
+    more = make(numbered(runs=6, first=4))
+    assert more.step()["inputs"]["free"] == 3
+    assert numbers(more.claim(most=2)) == [4, 8]
+    assert numbers(more.claim(holder="b")) == [9]
+
+
+def test_submitters_at_once_claim_each_number_once(
+    client: ProvClient, make: Callable[..., Production]
+) -> None:
+    production = make(numbered(runs=40))
+    taken: list[int] = []
+
+    def take(holder: str) -> None:
+        with ProvClient(client.url, client._transport._token) as own:
+            rival = Production.__new__(Production)
+            rival.client, rival.name, rival.holder = own, production.name, holder
+            rival.definition = production.definition
+            while groups := rival.claim(most=3):
+                rival.submit(*(group["run"] for group in groups))
+                taken.extend(numbers(groups))
+
+    threads = [threading.Thread(target=take, args=(f"holder {n}",)) for n in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(taken) == list(range(1, 41))
+    assert production.step()["inputs"]["doubled"] == 0
+
+
+def test_outputs_of_runs_without_inputs_are_the_inputs_of_the_next_step(
+    client: ProvClient, make: Callable[..., Production], tmp_path: Path
+) -> None:
+    production = make(numbered(runs=2), step("b", input={"from": "a"}, group={"size": 2}))
+    one, other = production.claim()
+    production.submit(one["run"], other["run"])
+    for group in (one, other):
+        assert production.claim() == []
+        output = {"role": "burst", "url": f"file://node{tmp_path}/{group['number']}.fits"}
+        production.end(group["run"], "a", outputs=[output])
+    (merged,) = production.claim()
+    assert names([merged]) == [["1.fits", "2.fits"]]
+    assert merged["number"] is None

@@ -7,7 +7,7 @@ from typing import Any
 import jsonschema
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import schemas
@@ -118,6 +118,35 @@ def test_steps_have_names_of_their_own() -> None:
         from_json({"schema": "production.v1", "name": "p", "steps": [step, step]})
 
 
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({}, "either input (with files) or generate, found neither"),
+        ({"input": {"name": "*"}}, "the field 'files'"),
+        ({"input": {"name": "*"}, "files": "f", "generate": {"runs": 1, "parameter": "n"}},
+         "found input and generate"),
+        ({"generate": {"runs": 0, "parameter": "n"}}, "/steps/0/generate/runs"),
+        ({"generate": {"runs": 3}}, "the field 'parameter'"),
+        ({"generate": {"runs": 3, "parameter": "n"}, "files": "f"}, "the field 'input'"),
+        ({"generate": {"runs": 3, "parameter": "n"}, "group": {"size": 2}}, "the field 'input'"),
+        ({"generate": {"runs": 3, "parameter": "n"}, "inputs": {"n": 1}}, "which takes the number"),
+    ],
+    ids=str,
+)  # fmt: skip
+def test_a_step_takes_files_or_numbers(change: dict[str, Any], message: str) -> None:
+    step = {"name": "a", "workflow": "a.cwl"} | change
+    with pytest.raises(DocumentError) as caught:
+        from_json({"schema": "production.v1", "name": "p", "steps": [step]})
+    assert message in str(caught.value)
+
+
+def test_numbers_begin_with_one_unless_something_else_is_said() -> None:
+    step = {"name": "a", "workflow": "a.cwl", "generate": {"runs": 3, "parameter": "n"}}
+    numbers = from_json({"schema": "production.v1", "name": "p", "steps": [step]}).steps[0].numbers
+    assert numbers is not None
+    assert (numbers.first, numbers.last, numbers.parameter) == (1, 3, "n")
+
+
 @pytest.mark.parametrize("data", [b"", b"[]", b"a: [", b"\xff", b"schema: production.v1"])
 def test_what_is_no_such_document_is_refused(data: bytes) -> None:
     with pytest.raises(DocumentError):
@@ -138,7 +167,11 @@ json_values = st.recursive(
 )
 
 
-@given(st.dictionaries(st.sampled_from(["input", "group", "inputs", "job", "name"]), json_values))
+_FIELDS = ["input", "generate", "group", "inputs", "job", "name", "files"]
+
+
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(st.dictionaries(st.sampled_from(_FIELDS), json_values))
 def test_any_json_is_read_or_refused(change: dict[str, Any]) -> None:
     step = {"name": "a", "input": {"name": "*"}, "workflow": "a.cwl", "files": "f"} | change
     try:
