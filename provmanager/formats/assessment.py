@@ -103,15 +103,17 @@ def read_assessment(value: JSONDict, *, reason: str) -> Document:
         associated=tuple(
             WasAssociatedWith(activity="assessment", agent="agent", role=None) for _ in who
         ),
-        assessment=Assessment(
-            uuid=uuid,
-            kind=kind,
-            at=at,
-            reason=value.get("reason"),
-            agent_iri=agent["id"] if agent else None,
-            agent_name=agent.get("name") if agent else None,
-            revokes=check_uuid(value["revokes"], "/revokes") if "revokes" in value else None,
-            entities=_entities(value.get("entities", []), kind),
+        assessments=(
+            Assessment(
+                uuid=uuid,
+                kind=kind,
+                at=at,
+                reason=value.get("reason"),
+                agent_iri=agent["id"] if agent else None,
+                agent_name=agent.get("name") if agent else None,
+                revokes=check_uuid(value["revokes"], "/revokes") if "revokes" in value else None,
+                entities=_entities(value.get("entities", []), kind),
+            ),
         ),
     )
 

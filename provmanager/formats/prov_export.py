@@ -20,6 +20,7 @@ from provmanager import ids
 from provmanager.errors import DocumentError
 
 from . import prov_terms as terms
+from .prov_assessments import add_assessments, type_of
 from .prov_ivoa import add_configuration, add_descriptions
 
 JSONObject = Mapping[str, Any]  # Any: free-form JSON
@@ -70,6 +71,7 @@ class _Export:
         self._add_data_flow(generated_at)
         self._add_other_relations()
         self._add_agents()
+        add_assessments(self.document, self._rows("assessments"))
         add_configuration(self.document, lineage)
         add_descriptions(self.document, lineage)
 
@@ -77,9 +79,11 @@ class _Export:
         return self._lineage.get(key) or ()
 
     def _add_activities(self) -> None:
+        kinds = {row["id"]: type_of(row["kind"]) for row in self._rows("assessments")}
         for row in self._rows("activities"):
             attributes: Attributes = [
                 *_maybe(PROV_LABEL, row.get("name")),
+                *_maybe(PROV_TYPE, kinds.get(row["id"])),
                 *_maybe(_TERMS["type"], row.get("type")),  # free text: no class, as prov:type is
                 *_maybe(_TERMS["version"], row.get("version")),
                 *_maybe(_TERMS["status"], row.get("status")),
@@ -113,6 +117,8 @@ class _Export:
             self.document.entity(_uuid(row, "id"), attributes)
             if row.get("generated_at"):
                 generated_at[row["id"]] = row["generated_at"]
+            if row.get("invalidated_at"):
+                self.document.invalidation(_uuid(row, "id"), time=row["invalidated_at"])
         return generated_at
 
     def _entity_type(self, kind: str) -> QualifiedName | None:

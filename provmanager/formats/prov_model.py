@@ -18,6 +18,8 @@ from prov.constants import (
     PROV_ATTR_ENTITY,
     PROV_ATTR_GENERAL_ENTITY,
     PROV_ATTR_GENERATED_ENTITY,
+    PROV_ATTR_INFLUENCEE,
+    PROV_ATTR_INFLUENCER,
     PROV_ATTR_INFORMANT,
     PROV_ATTR_INFORMED,
     PROV_ATTR_SPECIFIC_ENTITY,
@@ -39,6 +41,7 @@ from prov.model import (
     ProvEnd,
     ProvEntity,
     ProvGeneration,
+    ProvInfluence,
     ProvInvalidation,
     ProvMembership,
     ProvRecord,
@@ -63,6 +66,7 @@ from provmanager.model.mention import identifying_digests
 
 from . import prov_terms as terms
 from .note_book import NoteBook
+from .prov_assessments import AssessmentReading, is_assessing, is_revoking
 from .prov_elements import (
     Clock,
     Described,
@@ -115,6 +119,7 @@ class _Reading:
         self.members: dict[tuple[str, str], HadMember] = {}
         self.associated: dict[tuple[str, str, str | None], WasAssociatedWith] = {}
         self.attributed: dict[tuple[str, str, str | None], WasAttributedTo] = {}
+        self.assessed = AssessmentReading()
         self.incomplete: Counter[str] = Counter()
         self.not_stated = 0
         self.digest = digest
@@ -134,6 +139,8 @@ class _Reading:
         element = self.element(name, elements)
         element.is_declared = True
         element.add(record.attributes)
+        if elements is self.activities:
+            self.assessed.declare(element.key, element.type_iris)
 
     def element(self, name: QualifiedName, elements: dict[str, Described]) -> Described:
         """Return the element called `name`, a bare one if nothing declares it."""
@@ -166,14 +173,18 @@ class _Reading:
         """Return all that was found."""
         self._note_the_rest()
         made = {entity for entity, _, _ in self.generated}
+        activities = {
+            key: activity_of(a, self.clock, self._notes) for key, a in self.activities.items()
+        }
+        agents = {key: agent_of(a) for key, a in self.agents.items()}
+        assessors = {a.activity: agents[a.agent] for a in self.associated.values()}
         return Document(
             format=format,
             reason=reason,
-            activities=tuple(
-                activity_of(a, self.clock, self._notes) for a in self.activities.values()
-            ),
+            activities=tuple(activities.values()),
             entities=tuple(self._entity(e, made) for e in self.entities.values()),
-            agents=tuple(agent_of(a) for a in self.agents.values()),
+            agents=tuple(agents.values()),
+            assessments=self.assessed.assessments(activities, assessors),
             used=tuple(
                 Used(activity=a, entity=e, role=role, at=self._utc(at))
                 for (a, e, role), at in self.used.items()
@@ -257,6 +268,11 @@ def _text(record: ProvRecord, iri: str) -> str | None:
     return next((text_of(v) for name, v in record.attributes if name.uri == iri), None)
 
 
+def _types(record: ProvRecord) -> set[str]:
+    """Return the IRIs of those values of ``prov:type`` that are names."""
+    return {v.uri for n, v in record.attributes if n == PROV_TYPE and isinstance(v, QualifiedName)}
+
+
 def _read_usage(reading: _Reading, record: ProvRecord) -> None:
     activity = reading.activity(_name(record, PROV_ATTR_ACTIVITY))
     entity = reading.entity(_name(record, PROV_ATTR_ENTITY))
@@ -286,9 +302,25 @@ def _read_generation(reading: _Reading, record: ProvRecord) -> None:
 
 def _read_invalidation(reading: _Reading, record: ProvRecord) -> None:
     entity = reading.entity(_name(record, PROV_ATTR_ENTITY))
+    activity = _name(record, PROV_ATTR_ACTIVITY)
     time = _time(record)
+    if entity is not None and activity is not None:
+        key, _ = element_key(activity, reading.digest)
+        if reading.assessed.tell(key, entity.key):
+            return
     if entity is not None and time is not None:
         entity.invalidated.append(time)
+
+
+def _read_influence(reading: _Reading, record: ProvRecord) -> None:
+    entity = _name(record, PROV_ATTR_INFLUENCEE)
+    activity = _name(record, PROV_ATTR_INFLUENCER)
+    if entity is None or activity is None:
+        return
+    if is_assessing(_types(record)):
+        influenced, _ = element_key(entity, reading.digest)
+        by, _ = element_key(activity, reading.digest)
+        reading.assessed.tell(by, influenced, _text(record, terms.TERMS + "outcome"))
 
 
 def _read_start(reading: _Reading, record: ProvRecord) -> None:
@@ -330,7 +362,10 @@ def _read_communication(reading: _Reading, record: ProvRecord) -> None:
     if informed is None or informant is None:
         reading.incomplete["wasInformedBy"] += 1
         return
-    types = {v.uri for n, v in record.attributes if n == PROV_TYPE and isinstance(v, QualifiedName)}
+    types = _types(record)
+    if is_revoking(types):
+        reading.assessed.revoke(informed.key, informant.key)
+        return
     kind = InformKind.PART_OF if terms.PART_OF in types else InformKind.DATA_FLOW
     reading.informed[(informed.key, informant.key)] = WasInformedBy(
         informed=informed.key,
@@ -409,6 +444,7 @@ _READERS: dict[type[ProvRecord], Callable[[_Reading, ProvRecord], None]] = {
     ProvUsage: _read_usage,
     ProvGeneration: _read_generation,
     ProvInvalidation: _read_invalidation,
+    ProvInfluence: _read_influence,
     ProvStart: _read_start,
     ProvEnd: _read_end,
     ProvCommunication: _read_communication,

@@ -101,7 +101,7 @@ def describe_entity(session: Session, uuid: UUID) -> JSONDict:
         ],
         "n_used_by": store.n_users(session, found[0]["id"]),
         "contradictions": _plain(store.contradictions(session, str(row["entity_uuid"]))),
-        "assessments": _plain(assessment_store.of_entity(session, row["entity_uuid"])),
+        "assessments": _plain(assessment_store.of_entity(session, found[0]["id"])),
     }
 
 

@@ -19,6 +19,7 @@ from provmanager.formats.votable import lineage_to_votable
 from provmanager.model import ExportFormat
 from provmanager.store import documents as document_store
 
+from .assessments import with_assessments
 from .describe import checked_sha256, no_document
 from .export_content import (
     with_agents,
@@ -132,7 +133,7 @@ def lineage_of(session: Session, asked: Asked) -> JSONDict:
         limit=limit,
         levels=True,
     )
-    return with_details(session, with_agents(session, found))
+    return with_details(session, with_agents(session, with_assessments(session, found)))
 
 
 def _check_extent(session: Session, asked: Asked, limit: int) -> None:

@@ -316,8 +316,8 @@ def _write(
     ids = document_store.insert(session, rows, writing.take_node_ids(session, len(rows)))
     checks = [(ids[r.sha256], r.validity) for r in readings if r.validity is not None]
     document_store.insert_checks(session, [(i, c["violations"], c["rules"]) for i, c in checks])
-    told = {ids[r.sha256]: r.document.assessment for r in readings}
-    assessment_store.insert(session, {i: a for i, a in told.items() if a is not None})
+    told = [(ids[r.sha256], a) for r in readings for a in r.document.assessments]
+    assessment_store.insert(session, told)
     batch = Batch(runs, known, documents, ids, confirmed)
     written = record_batch(session, batch, found)
     differing: dict[UUID, list[Contradiction]] = defaultdict(list)

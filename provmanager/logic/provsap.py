@@ -14,6 +14,7 @@ from provmanager.errors import JSONDict, NotFoundError, UsageError
 from provmanager.model import ExportFormat
 from provmanager.store import exports as store
 
+from .assessments import with_assessments
 from .export import MAX_RECORDS, serialise
 from .export_content import (
     agent_row,
@@ -69,7 +70,7 @@ def answer(session: Session, query: SapQuery, format: ExportFormat) -> bytes:
     """
     start, agents = _start(session, query)
     nodes = _reach(session, start, query)
-    found = with_details(session, among(session, nodes))
+    found = with_details(session, with_assessments(session, among(session, nodes)))
     found["model"] = query.model
     if query.agent:
         found = with_agents(session, found)

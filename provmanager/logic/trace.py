@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
+from uuid import UUID
 
 from sqlalchemy import RowMapping
 from sqlalchemy.orm import Session
@@ -12,6 +13,7 @@ from sqlalchemy.orm import Session
 from provmanager.errors import JSONDict
 from provmanager.store import assessments as assessment_store
 from provmanager.store import documents as document_store
+from provmanager.store import known as known_store
 from provmanager.store import lineage as store
 
 from .references import Reference, find
@@ -83,6 +85,13 @@ def among(session: Session, nodes: Sequence[int]) -> JSONDict:
     entities = store.entities(session, node_ids=[i for i in nodes if i not in is_activity])
     answer = _Answer(session, None, activities, entities, levels=False)
     return answer.to_wire(direction="up", depth=None, truncated=False)
+
+
+def activities_of(session: Session, uuids: Sequence[UUID]) -> list[JSONDict]:
+    """Return these activities as a lineage has them, in the order of their UUIDs."""
+    known = known_store.known_activities(session, list(uuids))
+    rows = store.activities(session, [a.activity_id for a in known.values()])
+    return sorted((_activity(row, None) for row in rows), key=lambda a: str(a["id"]))
 
 
 def walk_lineage(

@@ -338,4 +338,4 @@ class Document:
     statements: tuple[Statement, ...] = ()
     namespaces: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[Note, ...] = ()
-    assessment: Assessment | None = None
+    assessments: tuple[Assessment, ...] = ()

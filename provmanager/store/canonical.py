@@ -215,14 +215,15 @@ RELATIONS = {
         SELECT d.sha256 AS document, s.assessment_uuid AS assessment, s.kind, s.assessed_at,
                s.reason, s.agent_iri, s.agent_name, s.revokes
         FROM prov.assessment s JOIN prov.document d USING (document_id)""",
-        ("document",),
+        ("document", "assessment"),
         _OF_DOCUMENT,
     ),
     "assessed_entity": Relation(
         """
-        SELECT d.sha256 AS document, x.entity_uuid AS assessed, x.outcome
+        SELECT d.sha256 AS document, x.assessment_uuid AS assessment, x.entity_uuid AS assessed,
+               x.outcome
         FROM prov.assessed_entity x JOIN prov.document d USING (document_id)""",
-        ("document", "assessed"),
+        ("document", "assessment", "assessed"),
         _OF_DOCUMENT,
     ),
     **{
@@ -286,7 +287,7 @@ def assessing(session: Session, uuids: Sequence[UUID]) -> list[int]:
     """Return the documents that assess these, and those that take an assessment of these back."""
     query = (
         "WITH told AS (SELECT document_id, assessment_uuid FROM prov.assessed_entity "
-        "JOIN prov.assessment USING (document_id) WHERE entity_uuid = ANY(CAST(:u AS uuid[]))) "
+        "WHERE entity_uuid = ANY(CAST(:u AS uuid[]))) "
         "SELECT document_id FROM told UNION SELECT r.document_id FROM told "
         "JOIN prov.assessment r ON r.revokes = told.assessment_uuid"
     )
