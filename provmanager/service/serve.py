@@ -30,6 +30,8 @@ from .process import DATABASE_NAME, RunningServer, announce, listen, state_lock,
 logger = logging.getLogger(__name__)
 
 _WATCH_S = 1.0
+# Longer than clients keep an idle connection, so that none is closed that is about to be used.
+_KEEP_ALIVE_S = 75
 
 
 def serve(settings: Settings, *, on_ready: Callable[[RunningServer], None]) -> None:
@@ -59,6 +61,7 @@ def serve(settings: Settings, *, on_ready: Callable[[RunningServer], None]) -> N
             ssl_certfile=settings.tls_cert,
             ssl_keyfile=settings.tls_key,
             timeout_graceful_shutdown=settings.shutdown_grace_s,
+            timeout_keep_alive=_KEEP_ALIVE_S,
             server_header=False,
             proxy_headers=False,
         )
