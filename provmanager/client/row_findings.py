@@ -38,6 +38,11 @@ _KEYS: Mapping[str, tuple[str, ...]] = {
     "assessment": ("document",),
     "assessed_entity": ("document", "assessed"),
     "package": ("environment", "name"),
+    "entity_description": ("name",),
+    "activity_description": ("name", "version"),
+    "flow_description": ("described", "version", "direction", "role"),
+    "parameter_description": ("described", "version", "name"),
+    "config_file_description": ("described", "version", "name"),
     "link_rule": ("name",),
 }
 """What says which row it is, of the columns that a change of the row leaves; the first ones are
@@ -145,7 +150,7 @@ def _closest(row: Row, others: Sequence[Row], key: tuple[str, ...]) -> Row | Non
 
 
 def _finding(relation: str, row: Row, text: str) -> Finding:
-    named = ", ".join(_plain(row[k]) for k in _KEYS[relation] if row[k] is not None)
+    named = ", ".join(_plain(row[k]) for k in _KEYS[relation] if row[k] not in (None, ""))
     called = row.get("name") or row.get("location")
     label = f" ({called})" if called and relation in ("activity", "entity") else ""
     return Finding("row", f"{relation} {named}{label}", "differs", text)

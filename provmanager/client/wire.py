@@ -399,6 +399,7 @@ class DescriptionsResult(TypedDict):
     """What became of a document of descriptions."""
 
     items: list[DescriptionOutcome]
+    document: str | None
 
 
 class TokenItem(TypedDict):

@@ -8,7 +8,6 @@ stream.
     prov-archive/documents/000000/…       each of them verbatim, called by its SHA-256
     prov-archive/checkpoints.jsonl        signed checkpoints of the log
     prov-archive/aliases.jsonl            former UUIDs of entities
-    prov-archive/descriptions.json        as prod-init-prov takes it
     prov-archive/redaction.txt            patterns that the operator added
     prov-archive/manifest-sha256.txt      digests of all of these but the documents
 

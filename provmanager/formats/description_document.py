@@ -6,25 +6,30 @@ written, so that ``version: 0.30`` is the text ``0.30`` and ``default: no`` the 
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from provmanager.model import (
     ActivityDescription,
     ConfigFileDescription,
+    DescriptionDocument,
+    Document,
     EntityDescription,
     FlowDescription,
     ParameterDescription,
 )
 
+from .run_json_checks import check_instant, fail
 from .written import Fault, checked, read_written
 
 if TYPE_CHECKING:
     import yaml
 
 JSONDict = Mapping[str, Any]  # Any: free-form JSON
+FORMAT = "descriptions"
 SCHEMA = "descriptions.v1"
 
+_FAMILY = "descriptions."
 _PARTS: Mapping[str, type] = {
     "usages": FlowDescription,
     "generations": FlowDescription,
@@ -35,12 +40,31 @@ _NULLS = ("", "~", "null", "Null", "NULL")
 _Described = TypeVar("_Described")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DescriptionDocument:
-    """What one document of descriptions states."""
+def matches(values: list[Any]) -> str | None:  # Any: JSON values
+    """Return why the values are descriptions, of any version, or None."""
+    if len(values) != 1 or not isinstance(values[0], dict):
+        return None
+    schema = values[0].get("schema")
+    is_one = isinstance(schema, str) and schema.startswith(_FAMILY)
+    return f'JSON with "schema": "{schema}"' if is_one else None
 
-    entities: tuple[EntityDescription, ...] = ()
-    activities: tuple[ActivityDescription, ...] = ()
+
+def read_recorded(value: Any, *, reason: str) -> Document:  # Any: free-form JSON
+    """Return what descriptions state that say when they were made.
+
+    Raises
+    ------
+    DocumentError
+        They do not fit the schema, or do not say when.
+    """
+    described = from_json(value)
+    if described.stated_at is None:
+        fail(
+            "/stated_at",
+            "when this was said (prod-init-prov records descriptions, and says when)",
+            None,
+        )
+    return Document(format=FORMAT, reason=reason, descriptions=described)
 
 
 def read_descriptions(data: bytes) -> DescriptionDocument:
@@ -74,7 +98,9 @@ def from_json(
         It does not fit; the message names the first five places.
     """
     held = checked(value, SCHEMA, _duplicates, lines)
+    at = held.get("stated_at")
     return DescriptionDocument(
+        stated_at=None if at is None else check_instant(at, "/stated_at"),
         entities=tuple(_made(EntityDescription, e) for e in held.get("entities", ())),
         activities=tuple(_made(ActivityDescription, a) for a in held.get("activities", ())),
     )
@@ -83,6 +109,8 @@ def from_json(
 def to_json(document: DescriptionDocument) -> dict[str, Any]:
     """Return the JSON of descriptions; `from_json` makes the same of it again. Any: JSON."""
     found: dict[str, Any] = {"schema": SCHEMA}
+    if document.stated_at is not None:
+        found["stated_at"] = document.stated_at.isoformat().replace("+00:00", "Z")
     for section in ("entities", "activities"):
         items = getattr(document, section)
         if items:

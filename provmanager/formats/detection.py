@@ -14,7 +14,16 @@ from typing import Any
 
 from ..errors import UnrecognisedFormatError
 from ..model import Document
-from . import assessment, ctao_product, ctapipe, lstosa, openlineage, ro_crate, run_json
+from . import (
+    assessment,
+    ctao_product,
+    ctapipe,
+    description_document,
+    lstosa,
+    openlineage,
+    ro_crate,
+    run_json,
+)
 from .appearance import describe_bytes, describe_json, looks_like_json
 from .embedded import FITS_SIGNATURE
 from .environments import Environments
@@ -28,9 +37,9 @@ _PROV_KEYS = frozenset(
     ("prefix", "bundle", "entity", "activity", "agent", "used", "wasGeneratedBy", "hadMember")
 ) | {"wasDerivedFrom", "wasInformedBy", "wasAssociatedWith", "wasAttributedTo", "wasInfluencedBy"}
 _KNOWN = (
-    "provmanager activity records and assessments, ctapipe provenance logs (0.5 to 0.32), lstosa "
-    "logs, CTAO product metadata (JSON, FITS header), OpenLineage events, RO-Crates of runs, W3C "
-    "PROV-JSON, PROV-N and PROV-XML"
+    "provmanager activity records, assessments and descriptions, ctapipe provenance logs (0.5 to "
+    "0.32), lstosa logs, CTAO product metadata (JSON, FITS header), OpenLineage events, RO-Crates "
+    "of runs, W3C PROV-JSON, PROV-N and PROV-XML"
 )
 
 
@@ -170,6 +179,11 @@ def _read_assessment(probe: Probe, reason: str) -> Document:
     return replace(document, notes=_stream(probe).notes)
 
 
+def _read_descriptions(probe: Probe, reason: str) -> Document:
+    document = description_document.read_recorded(probe.values[0], reason=reason)
+    return replace(document, notes=_stream(probe).notes)
+
+
 def _match_prov(probe: Probe) -> str | None:
     """Return why the document is W3C PROV; the library is only imported for what looks like it."""
     value = probe.values[0] if len(probe.values) == 1 else None
@@ -215,6 +229,11 @@ FORMATS: tuple[Format, ...] = (
         name=assessment.FORMAT,
         matches=lambda probe: assessment.matches(probe.values),
         read=_read_assessment,
+    ),
+    Format(
+        name=description_document.FORMAT,
+        matches=lambda probe: description_document.matches(probe.values),
+        read=_read_descriptions,
     ),
     Format(name=run_json.FORMAT, matches=_match_run_json, read=_read_run_json),
     Format(

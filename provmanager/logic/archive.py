@@ -2,8 +2,8 @@
 
 What is archived is the log up to a checkpoint: its documents, verbatim as they are stored, from
 which the record is made anew, and what does not follow from them: when and from whom they came,
-the log's leaves and signed checkpoints, former UUIDs, descriptions, the operator's patterns of
-secrets. Tokens, browser sessions and who looks after a production's run are no part of it.
+the log's leaves and signed checkpoints, former UUIDs, the operator's patterns of secrets. Tokens,
+browser sessions and who looks after a production's run are no part of it.
 
 Into a record that has documents, the documents of an archive go as any others do
 (``prod-add-prov``): by the usual rules of identity, into the log that is there.
@@ -22,14 +22,15 @@ from sqlalchemy.orm import Session
 
 from provmanager.errors import DifferenceError, JSONDict, UsageError
 from provmanager.formats.archive import FORMAT, ArchiveReader, ArchiveWriter, Entry, lines_of
-from provmanager.formats.description_document import read_descriptions, to_json
+from provmanager.formats.description_document import read_descriptions
+from provmanager.model import Role
 from provmanager.store import archive as store
 from provmanager.store import canonical
 from provmanager.store.database import Database
 from provmanager.store.log import Leaf
 
 from . import log
-from .descriptions import all_descriptions, save_descriptions
+from .descriptions import save_descriptions
 from .ingest import IngestPolicy, Reading, Source, read_sources, record_read
 from .mentions import LocationPolicy
 
@@ -98,7 +99,6 @@ def write_archive(
             progress(n_done, size)
         archive.add_lines("checkpoints.jsonl", log.all_checkpoints(session, size))
         archive.add_lines("aliases.jsonl", store.aliases(session))
-        archive.add_json("descriptions.json", to_json(all_descriptions(session)))
         archive.add("redaction.txt", around.redaction)
     return size
 
@@ -178,10 +178,12 @@ def read_archive(
             _record(session, batch, policy)
             n_done += len(batch)
             progress(n_done, header["n_documents"])
-        save_descriptions(session, read_descriptions(reader.parts["descriptions.json"]))
         store.write_aliases(session, lines_of(reader.parts["aliases.jsonl"], "aliases.jsonl"))
         made = lines_of(reader.parts["checkpoints.jsonl"], "checkpoints.jsonl")
         log.take_over(session, header["log"]["key"], made)
+        earlier = reader.parts.get("descriptions.json")  # from when they were no documents
+        if earlier is not None:
+            save_descriptions(session, read_descriptions(earlier), policy=policy, by=None)
     return n_done
 
 
@@ -200,7 +202,13 @@ def _record(session: Session, batch: Sequence[Entry], policy: IngestPolicy) -> N
     """Record documents as they were: what was hidden in them, when they came and from whom."""
     items = read_sources(
         [
-            Source(data, line["source_name"], line["received_from"], sha256=line["sha256"])
+            Source(
+                data,
+                line["source_name"],
+                line["received_from"],
+                sha256=line["sha256"],
+                role=Role.ADMIN,  # who sent it was allowed to, then
+            )
             for line, data in batch
         ],
         policy=policy,

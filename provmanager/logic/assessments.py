@@ -21,8 +21,15 @@ _MAY = {
 }
 
 
-def check_may_assess(document: Document, role: Role) -> None:
+def check_may_say(document: Document, role: Role) -> None:
     """Raise AuthorisationError where who delivers a document may not say what it says."""
+    if document.descriptions is not None and not role.includes(Role.CURATOR):
+        raise AuthorisationError(
+            f"descriptions need a token of role {Role.CURATOR}, this one is of role {role}: "
+            "ask a curator or the operator",
+            expected=str(Role.CURATOR),
+            found=str(role),
+        )
     for told in document.assessments:
         if not role.includes(_MAY[told.kind]):
             raise AuthorisationError(

@@ -1,15 +1,21 @@
-"""Descriptions of activities: what is there, what a document of them changes."""
+"""Descriptions of activities: what is there, and documents that say something new."""
 
-from dataclasses import fields
+from dataclasses import fields, replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sqlalchemy.orm import Session
 
 from provmanager.errors import DocumentError, JSONDict
-from provmanager.formats.description_document import DescriptionDocument, to_json
-from provmanager.model import ActivityDescription
+from provmanager.formats.description_document import to_json
+from provmanager.ids import canonical_json
+from provmanager.model import ActivityDescription, DescriptionDocument, Role
 from provmanager.store import descriptions as store
 from provmanager.store import writing
+
+from .ingest import IngestPolicy, Outcome, Reading, Source, read_sources, record_read
+
+_NAME = "descriptions.json"
 
 
 def all_descriptions(session: Session) -> DescriptionDocument:
@@ -33,11 +39,22 @@ def description_of(session: Session, name: str | None, version: str | None) -> J
 
 
 def save_descriptions(
-    session: Session, document: DescriptionDocument, *, dry_run: bool = False
+    session: Session,
+    document: DescriptionDocument,
+    *,
+    policy: IngestPolicy,
+    by: str | None,
+    dry_run: bool = False,
 ) -> JSONDict:
-    """Write the descriptions of `document` and say of each whether it is new, changed or neither.
+    """Record the descriptions of `document` and say of each whether it is new, changed or neither.
 
-    Those that the document does not have stay as they are.
+    They hold from now on, whatever instant the document names; those that it does not have stay as
+    they are. If there is something new they are a document of the record like any other.
+
+    Parameters
+    ----------
+    by : str or None
+        Name of the sender's token.
 
     Raises
     ------
@@ -46,6 +63,8 @@ def save_descriptions(
     """
     writing.lock_writers(session)
     held = all_descriptions(session)
+    reading = _to_record(session, document, policy, by)
+    document = reading.document.descriptions or document
     entities = {e.name: e for e in held.entities}
     activities = {(a.name, a.version): a for a in held.activities}
     _check_names(document, {*entities, *(e.name for e in document.entities)})
@@ -63,12 +82,40 @@ def save_descriptions(
         )
         for a in document.activities
     ]
-    if not dry_run:
-        store.save_entities(session, [e for e in document.entities if entities.get(e.name) != e])
-        for a in document.activities:
-            if activities.get((a.name, a.version)) != _sorted(a):
-                store.save_activity(session, a)
-    return {"items": items}
+    if dry_run or all(item["outcome"] == "unchanged" for item in items):
+        return {"items": items, "document": None}
+    _record(session, reading, policy)
+    return {"items": items, "document": reading.sha256}
+
+
+def document_earlier(session: Session, *, policy: IngestPolicy) -> bool:
+    """Make a document of the descriptions of a record from when they were none; tell if so."""
+    if not store.are_undocumented(session):
+        return False
+    writing.lock_writers(session)
+    _record(session, _to_record(session, all_descriptions(session), policy, None), policy)
+    return True
+
+
+def _to_record(
+    session: Session, document: DescriptionDocument, policy: IngestPolicy, by: str | None
+) -> Reading:
+    """Return the document that says this now, later than all that was said before."""
+    now, last = datetime.now(UTC), store.last_stated(session)
+    if last is not None:
+        now = max(now, last + timedelta(microseconds=1))
+    data = canonical_json(to_json(replace(document, stated_at=now)))
+    source = Source(data, _NAME, by, role=Role.CURATOR)
+    (item,) = read_sources([source], policy=policy)
+    if isinstance(item, Outcome):
+        raise item.error or AssertionError(item)
+    return item
+
+
+def _record(session: Session, reading: Reading, policy: IngestPolicy) -> None:
+    (outcome,) = record_read(session, [reading], policy=policy)
+    if outcome.error is not None:
+        raise outcome.error
 
 
 def _sorted(a: ActivityDescription) -> ActivityDescription:

@@ -13,12 +13,13 @@ from provmanager.formats import Environments, read
 from provmanager.ids import sha256_hex
 from provmanager.model import Activity, Document, Role
 from provmanager.store import assessments as assessment_store
+from provmanager.store import descriptions as description_store
 from provmanager.store import documents as document_store
 from provmanager.store import known as known_store
 from provmanager.store import writing
 from provmanager.store.known import KnownActivity
 
-from .assessments import check_may_assess
+from .assessments import check_may_say
 from .claims import Claim, Contradiction, Run, check_collision, claims_of, merge
 from .mentions import LocationPolicy
 from .recording import Written, record_batch
@@ -122,7 +123,7 @@ def read_sources(sources: Iterable[Source], *, policy: IngestPolicy) -> list[Rea
         try:
             reading = _read(source, policy, shared)
             _check_job(reading.document, source.job)
-            check_may_assess(reading.document, source.role)
+            check_may_say(reading.document, source.role)
             found.append(reading)
         except ProvError as error:
             found.append(Outcome(source.name, "refused", error=error))
@@ -318,6 +319,10 @@ def _write(
     document_store.insert_checks(session, [(i, c["violations"], c["rules"]) for i, c in checks])
     told = [(ids[r.sha256], a) for r in readings for a in r.document.assessments]
     assessment_store.insert(session, told)
+    described = ((r.sha256, r.document.descriptions) for r in readings)
+    description_store.insert(
+        session, [description_store.Told(ids[s], s, d) for s, d in described if d is not None]
+    )
     batch = Batch(runs, known, documents, ids, confirmed)
     written = record_batch(session, batch, found)
     differing: dict[UUID, list[Contradiction]] = defaultdict(list)

@@ -11,7 +11,7 @@ from provmanager.errors import NotFoundError
 from provmanager.model import Role
 from provmanager.model.mention import keys_of
 from provmanager.model.rebuilt import DocumentCopy, RefusedCopy, RowDifference
-from provmanager.store import canonical
+from provmanager.store import beside, canonical
 from provmanager.store import known as known_store
 from provmanager.store import lineage as lineage_store
 from provmanager.store.canonical import Part
@@ -145,15 +145,15 @@ class Scratch:
         is asked for when `stood` was read. `within`: compare what is of these runs and files only.
         """
         with self._database.transaction() as session:
-            canonical.make_beside(session)
-            canonical.put_beside(session, stood, stood=True)
+            beside.make(session)
+            beside.put(session, stood, stood=True)
             part = None
             if within is not None:
                 part = Part(within, canonical.ids_of_documents(session, self._told))
             rows = ((r, x) for r in canonical.RELATIONS for x in canonical.rows(session, r, part))
-            canonical.put_beside(session, rows, stood=False)
-            found = canonical.differences(session, MOST_DIFFERENCES)
+            beside.put(session, rows, stood=False)
+            found = beside.differences(session, MOST_DIFFERENCES)
             left_out = without()
-            aside = canonical.touched_by(session, left_out) if left_out and found else set()
+            aside = beside.touched_by(session, left_out) if left_out and found else set()
             session.rollback()
         return found, aside

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 
 from provmanager.errors import DocumentError
 from provmanager.formats import split_location
-from provmanager.model import Activity, Document, Entity
+from provmanager.model import Activity, DescriptionDocument, Document, Entity
 
 MAX_NAME_BYTES = 2500
 _SURELY_SHORT = MAX_NAME_BYTES // 4  # a character has four bytes at most
@@ -62,6 +62,8 @@ def _names(document: Document, checked: set[int]) -> Iterator[Named]:
     yield from (("role", generated.role) for generated in document.generated)
     yield from (("role", associated.role) for associated in document.associated)
     yield from (("role", attributed.role) for attributed in document.attributed)
+    if document.descriptions is not None:
+        yield from _of_descriptions(document.descriptions)
 
 
 def _of_activities(activities: Iterable[Activity], checked: set[int]) -> Iterator[Named]:
@@ -89,6 +91,16 @@ def _of_entities(entities: Iterable[Entity]) -> Iterator[Named]:
                 folder, name = split_location(location)
                 yield "folder of a product", folder
                 yield "file name of a product", name
+
+
+def _of_descriptions(described: DescriptionDocument) -> Iterator[Named]:
+    yield from (("name of a description", e.name) for e in described.entities)
+    for activity in described.activities:
+        yield "name of a description", activity.name
+        yield "version of a description", activity.version
+        yield from (("role", flow.role) for flow in (*activity.usages, *activity.generations))
+        yield from (("name of a parameter", p.name) for p in activity.parameters)
+        yield from (("name of a configuration file", c.name) for c in activity.config_files)
 
 
 def _packages(packages: object) -> Iterator[Named]:

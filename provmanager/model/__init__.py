@@ -5,6 +5,7 @@ from .configuration import flatten
 from .descriptions import (
     ActivityDescription,
     ConfigFileDescription,
+    DescriptionDocument,
     EntityDescription,
     FlowDescription,
     ParameterDescription,
@@ -41,6 +42,7 @@ __all__ = [
     "Assessment",
     "AssessmentKind",
     "ConfigFileDescription",
+    "DescriptionDocument",
     "Document",
     "Entity",
     "EntityDescription",

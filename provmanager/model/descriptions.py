@@ -1,6 +1,7 @@
 """The description classes of IVOA ProvenanceDM 1.0 §2.5: what an activity is expected to do."""
 
 from dataclasses import dataclass
+from datetime import datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,3 +77,19 @@ class ActivityDescription:
     generations: tuple[FlowDescription, ...] = ()
     parameters: tuple[ParameterDescription, ...] = ()
     config_files: tuple[ConfigFileDescription, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DescriptionDocument:
+    """What one document of descriptions states.
+
+    Attributes
+    ----------
+    stated_at : datetime or None
+        When (UTC): what is said later of the same activity or entity takes its place. None in what
+        people write; it is set when that is recorded.
+    """
+
+    entities: tuple[EntityDescription, ...] = ()
+    activities: tuple[ActivityDescription, ...] = ()
+    stated_at: datetime | None = None

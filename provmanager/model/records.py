@@ -13,6 +13,8 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
+from .descriptions import DescriptionDocument
+
 JSONDict = Mapping[str, Any]  # Any: free-form JSON
 
 
@@ -339,3 +341,4 @@ class Document:
     namespaces: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[Note, ...] = ()
     assessments: tuple[Assessment, ...] = ()
+    descriptions: DescriptionDocument | None = None

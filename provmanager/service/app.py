@@ -67,6 +67,15 @@ def configure_logging(settings: Settings) -> None:
     logging.getLogger("uvicorn.error").setLevel(logging.WARNING)  # it tells what we tell
 
 
+def ingest_policy(settings: Settings) -> IngestPolicy:
+    """Return what the settings say of recording."""
+    return IngestPolicy(
+        redaction=load_policy(settings.redact_patterns_file),
+        locations=LocationPolicy(settings.shared_paths),
+        max_document_bytes=settings.max_document_bytes,
+    )
+
+
 def create_app(settings: Settings) -> FastAPI:
     """Make the service on the database ``settings.database_url``, whose schema is up to date.
 
@@ -83,12 +92,7 @@ def create_app(settings: Settings) -> FastAPI:
         statement_timeout_s=settings.statement_timeout_s,
     )
 
-    policy = IngestPolicy(
-        redaction=load_policy(settings.redact_patterns_file),
-        locations=LocationPolicy(settings.shared_paths),
-        max_document_bytes=settings.max_document_bytes,
-    )
-    intake = Intake(database, policy)
+    intake = Intake(database, ingest_policy(settings))
     gc.set_threshold(50_000, 20, 100)  # records come by the thousand; a fifth of ingest was GC
 
     @contextlib.asynccontextmanager

@@ -6,9 +6,10 @@ from fastapi import APIRouter, Depends, Query, Request
 
 from provmanager.formats.description_document import read_descriptions, to_json
 from provmanager.logic import descriptions
-from provmanager.model import Role
+from provmanager.model import Principal, Role
 
 from .deps import SessionDep, SettingsDep
+from .intake import Intake
 from .limits import read_document
 from .security import require
 from .wire import DescriptionsAnswer
@@ -27,15 +28,26 @@ async def _body(request: Request, settings: SettingsDep) -> bytes:
     return await read_document(request, settings)
 
 
-@router.put("", dependencies=[require(Role.CURATOR)], openapi_extra=_BODY)
+@router.put("", openapi_extra=_BODY)
 def put_descriptions(
+    request: Request,
     session: SessionDep,
+    principal: Annotated[Principal, require(Role.CURATOR)],
     body: Annotated[bytes, Depends(_body)],
     dry_run: Annotated[bool, Query(description="Only say what would change")] = False,
 ) -> DescriptionsAnswer:
-    """Write descriptions (JSON or YAML, schema descriptions.v1) and say what changed."""
-    document = read_descriptions(body)
-    found = descriptions.save_descriptions(session, document, dry_run=dry_run)
+    """Record descriptions (JSON or YAML, schema descriptions.v1) and say what changed.
+
+    Where something did, they are a document of the record, which says when; its SHA-256 is in the
+    answer. They hold from now on: an instant in the body is not used.
+    """
+    intake: Intake = request.app.state.intake
+    said = read_descriptions(body)
+    found = descriptions.save_descriptions(
+        session, said, policy=intake.policy, by=principal.name, dry_run=dry_run
+    )
+    if found["document"] is not None:
+        intake.tell()
     return DescriptionsAnswer.model_validate(found)
 
 

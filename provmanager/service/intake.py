@@ -77,6 +77,10 @@ class Intake:
             self._on_recorded()
         return outcomes
 
+    def tell(self) -> None:
+        """Say that documents are being recorded in a transaction of another's."""
+        self._on_recorded()
+
     def _work(self) -> None:
         while (first := self._queue.get()) is not None:
             batch = [first]

@@ -20,11 +20,12 @@ from provmanager.config import admin_token_file
 from provmanager.config.settings import Settings
 from provmanager.errors import ProvError, UsageError
 from provmanager.logic import access
+from provmanager.logic.descriptions import document_earlier
 from provmanager.store import embedded
 from provmanager.store.database import open_database, parse_url
 from provmanager.store.migrations import migrate
 
-from .app import configure_logging, create_app
+from .app import configure_logging, create_app, ingest_policy
 from .process import DATABASE_NAME, RunningServer, announce, listen, state_lock, withdraw
 
 logger = logging.getLogger(__name__)
@@ -170,6 +171,8 @@ def _prepare_database(url: str, settings: Settings) -> Path:
         with database.transaction() as session:
             if access.ensure_operator_token(session, path, now=datetime.now(UTC)):
                 logger.info("made the operator's token %s", path)
+            if document_earlier(session, policy=ingest_policy(settings)):
+                logger.info("made a document of the descriptions that were no documents yet")
     finally:
         database.close()
     return path

@@ -440,6 +440,8 @@ class DescriptionsAnswer(Wire):
     """What became of a document of descriptions."""
 
     items: list[DescriptionOutcome]
+    document: str | None
+    """SHA-256 of the document that was recorded; none where nothing changed."""
 
 
 class Record(BaseModel):

@@ -1,12 +1,12 @@
 """The record as plain rows: by names and not by keys, so that two stores can be compared.
 
 What is here follows from the documents and from nothing else. What does not is left out: keys,
-times of receipt, former UUIDs of entities (they depend on the order), descriptions, tokens, the
-log; and of what is stored once for many — environments, hosts, configurations — that which nothing
-refers to any more.
+times of receipt, former UUIDs of entities (they depend on the order), tokens, the log; and of what
+is stored once for many — environments, hosts, configurations — that which nothing refers to any
+more.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -14,12 +14,17 @@ from uuid import UUID
 from sqlalchemy import Result, text
 from sqlalchemy.orm import Session
 
-from provmanager.model.rebuilt import DocumentCopy, RowDifference
+from provmanager.model.rebuilt import DocumentCopy
 
 _PAGE = 2000
 _OF_ACTIVITY = "t.activity = ANY(CAST(:uuids AS uuid[]))"
 _OF_ENTITY = "t.entity = ANY(CAST(:uuids AS uuid[]))"
 _OF_DOCUMENT = "t.document = ANY(CAST(:documents AS bytea[]))"
+_ALWAYS = "true"
+_SAID = "d.sha256 AS document, x.stated_at"
+_WHERE_SAID = "LEFT JOIN prov.document d USING (document_id)"
+_DESCRIBED = "x.name AS described, x.version"
+_PART_OF = "JOIN prov.activity_description x USING (activity_description_id)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,7 +252,37 @@ RELATIONS = {
         "WHERE a.activity_uuid = ANY(CAST(:uuids AS uuid[])) "
         "AND encode(x.sha256, 'hex') = t.environment)",
     ),
-    "link_rule": Relation("SELECT name, basis, reason FROM prov.link_rule", ("name",), "true"),
+    "entity_description": Relation(
+        f"SELECT x.name, x.description, x.docurl, x.type, x.content_type, x.value_type, "  # noqa: S608
+        f"x.unit, x.ucd, x.utype, {_SAID} FROM prov.entity_description x {_WHERE_SAID}",
+        ("name",),
+        _ALWAYS,
+    ),
+    "activity_description": Relation(
+        f"SELECT x.name, x.version, x.description, x.docurl, x.type, x.subtype, {_SAID} "  # noqa: S608
+        f"FROM prov.activity_description x {_WHERE_SAID}",
+        ("name", "version"),
+        _ALWAYS,
+    ),
+    "flow_description": Relation(
+        f"SELECT {_DESCRIBED}, p.direction, p.role, p.description, p.type, p.multiplicity, "  # noqa: S608
+        f"p.entity_description FROM prov.flow_description p {_PART_OF}",
+        ("described", "version", "direction", "role"),
+        _ALWAYS,
+    ),
+    "parameter_description": Relation(
+        f"SELECT {_DESCRIBED}, p.name, p.value_type, p.description, p.unit, p.ucd, p.utype, "  # noqa: S608
+        f"p.min, p.max, p.default_value, p.options FROM prov.parameter_description p {_PART_OF}",
+        ("described", "version", "name"),
+        _ALWAYS,
+    ),
+    "config_file_description": Relation(
+        f"SELECT {_DESCRIBED}, p.name, p.content_type, p.description "  # noqa: S608
+        f"FROM prov.config_file_description p {_PART_OF}",
+        ("described", "version", "name"),
+        _ALWAYS,
+    ),
+    "link_rule": Relation("SELECT name, basis, reason FROM prov.link_rule", ("name",), _ALWAYS),
 }
 
 
@@ -299,7 +334,8 @@ def document_ids(
 ) -> list[int]:
     """Return the documents that tell of these, of their users and makers, and of what they are in.
 
-    What an activity is in are those that it was part of, at any depth.
+    What an activity is in are those that it was part of, at any depth. Those of descriptions, of
+    which there are few, tell of all.
     """
     query = (
         "WITH RECURSIVE act (activity_id) AS ("
@@ -313,7 +349,8 @@ def document_ids(
         "  UNION SELECT w.informant_id FROM level JOIN prov.was_informed_by w"
         "        ON w.informed_id = level.activity_id AND w.kind = 'part-of') "
         "SELECT document_id FROM prov.activity_document JOIN level USING (activity_id) "
-        "UNION SELECT document_id FROM prov.entity_document WHERE entity_id = ANY(:entities)"
+        "UNION SELECT document_id FROM prov.entity_document WHERE entity_id = ANY(:entities) "
+        "UNION SELECT document_id FROM prov.document WHERE format = 'descriptions'"
     )
     values = {"activities": list(activity_ids), "entities": list(entity_ids)}
     return list(session.execute(text(query), values).scalars())
@@ -378,95 +415,3 @@ def _digests(session: Session, document_ids: Sequence[int]) -> list[bytes]:
 def _streamed(session: Session, query: str, values: dict[str, object]) -> Result[Any]:
     options = {"stream_results": True, "yield_per": _PAGE}
     return session.execute(text(query), values, execution_options=options)
-
-
-# --- two records beside each other ---------------------------------------------------------------
-
-
-def make_beside(session: Session) -> None:
-    """Make room for the rows of two records."""
-    session.execute(
-        text(
-            "CREATE TEMPORARY TABLE beside (stood boolean NOT NULL, relation text NOT NULL, "
-            "content jsonb NOT NULL)"
-        )
-    )
-
-
-def put_beside(session: Session, lines: Iterable[tuple[str, str]], *, stood: bool) -> None:
-    """Keep (relation, row) of the record that stands, or of the one made anew."""
-    batch: list[tuple[str, str]] = []
-    for line in lines:
-        batch.append(line)
-        if len(batch) >= _PAGE:
-            _put(session, batch, stood)
-            batch = []
-    if batch:
-        _put(session, batch, stood)
-
-
-def _put(session: Session, lines: Sequence[tuple[str, str]], stood: bool) -> None:
-    session.execute(
-        text(
-            "INSERT INTO beside SELECT :stood, relation, content FROM "
-            "unnest(CAST(:relations AS text[]), CAST(:rows AS jsonb[])) AS l (relation, content)"
-        ),
-        {"stood": stood, "relations": [r for r, _ in lines], "rows": [c for _, c in lines]},
-    )
-
-
-def differences(session: Session, limit: int) -> list[RowDifference]:
-    """Return up to `limit` rows that only the one has, and as many that only the other has."""
-    each = "SELECT relation, content FROM beside WHERE stood"
-    other = "SELECT relation, content FROM beside WHERE NOT stood"
-    end = f"ORDER BY 1, 2 LIMIT {int(limit)}"
-    stood = session.execute(text(f"({each} EXCEPT ALL {other}) {end}")).all()
-    rebuilt = session.execute(text(f"({other} EXCEPT ALL {each}) {end}")).all()
-    return [
-        *(RowDifference(relation, row, None) for relation, row in stood),
-        *(RowDifference(relation, None, row) for relation, row in rebuilt),
-    ]
-
-
-def touched_by(session: Session, digests: Sequence[str]) -> set[str]:
-    """Return what documents tell of in either record: runs, files, and what may hang on those.
-
-    That is the runs and files of the documents, what these runs used and generated, what shares a
-    name with that, and the runs that used or generated it.
-    """
-    found: set[str] = set()
-    new = set(
-        session.execute(
-            text(
-                "SELECT coalesce(content ->> 'activity', content ->> 'entity') FROM beside "
-                "WHERE relation IN ('activity_document', 'entity_document') "
-                "AND content ->> 'document' = ANY(:documents)"
-            ),
-            {"documents": [f"\\x{d}" for d in digests]},
-        ).scalars()
-    )
-    for _ in range(4):
-        found |= new
-        new = set(session.execute(text(_NEIGHBOURS), {"ids": sorted(found)}).scalars()) - found
-    return found | new
-
-
-_NEIGHBOURS = """
-    WITH link AS (
-        SELECT content ->> 'activity' AS one, content ->> 'entity' AS other FROM beside
-        WHERE relation IN ('used', 'generation_claim')
-        UNION SELECT content ->> 'generated_by', content ->> 'entity' FROM beside
-        WHERE relation = 'entity' AND content ->> 'generated_by' IS NOT NULL
-        UNION SELECT content ->> 'activity', content ->> 'informant' FROM beside
-        WHERE relation = 'was_informed_by'
-        UNION SELECT content ->> 'entity', coalesce(content ->> 'source', content ->> 'member')
-        FROM beside WHERE relation IN ('was_derived_from', 'had_member')
-    ), name AS (
-        SELECT content ->> 'entity' AS entity,
-               coalesce(content ->> 'location', content ->> 'identifier') AS name
-        FROM beside WHERE relation IN ('entity', 'entity_location', 'entity_identifier')
-        UNION SELECT content ->> 'entity', 'sha256:' || (content ->> 'sha256') FROM beside
-        WHERE relation = 'entity'
-    )
-    SELECT other FROM link WHERE one = ANY(:ids) UNION SELECT one FROM link WHERE other = ANY(:ids)
-    UNION SELECT b.entity FROM name a JOIN name b USING (name) WHERE a.entity = ANY(:ids)"""

@@ -1,8 +1,9 @@
 """Rows of descriptions: what kinds of activities and entities are expected to be."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
-from typing import Any
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
 
 from sqlalchemy import Table, select, text
 from sqlalchemy.dialects import postgresql
@@ -11,6 +12,7 @@ from sqlalchemy.orm import Session
 from provmanager.model import (
     ActivityDescription,
     ConfigFileDescription,
+    DescriptionDocument,
     EntityDescription,
     FlowDescription,
     ParameterDescription,
@@ -41,9 +43,8 @@ def activity_descriptions(
     ids = [row["activity_description_id"] for row in rows]
     flows = _parts(
         session,
-        "SELECT f.*, e.name AS entity_description FROM prov.flow_description f "
-        "LEFT JOIN prov.entity_description e USING (entity_description_id) "
-        'WHERE f.activity_description_id = ANY(:i) ORDER BY f.role COLLATE "C"',
+        "SELECT * FROM prov.flow_description WHERE activity_description_id = ANY(:i) "
+        'ORDER BY role COLLATE "C"',
         ids,
     )
     parameters = _parts(
@@ -102,34 +103,86 @@ def _parameter(row: Mapping[str, Any]) -> ParameterDescription:  # Any: column v
     return ParameterDescription(**given)
 
 
-def save_entities(session: Session, descriptions: Iterable[EntityDescription]) -> None:
-    """Write entity descriptions, new or changed."""
-    for d in descriptions:
-        _upsert(session, tables.entity_description, _values(d), ("name",))
+class Told(NamedTuple):
+    """A document of descriptions that was stored."""
+
+    document_id: int
+    sha256: str
+    said: DescriptionDocument
 
 
-def save_activity(session: Session, d: ActivityDescription) -> None:
-    """Write one activity description with its parts, new or changed, whole."""
+def insert(session: Session, documents: Sequence[Told]) -> None:
+    """Write what documents describe, but for what a later one describes.
+
+    The same for any order and grouping of the documents: the latest stands, and of two of one
+    instant that with the greater digest.
+    """
+    if not documents:
+        return
+    stands = _standing(session)
+    for told in documents:
+        at = told.said.stated_at
+        if at is None:
+            raise ValueError("descriptions that do not say when they were made")
+        mark = (at, told.sha256)
+        source = {"document_id": told.document_id, "stated_at": at}
+        for e in told.said.entities:
+            if mark > stands.get((e.name,), _NEVER):
+                stands[e.name,] = mark
+                values = _values(e) | source
+                _upsert(session, tables.entity_description, values, ("name",))
+        for a in told.said.activities:
+            key = (a.name, a.version or "")
+            if mark > stands.get(key, _NEVER):
+                stands[key] = mark
+                _save_activity(session, a, source)
+
+
+_NEVER = (datetime.min.replace(tzinfo=UTC), "")
+
+
+def _standing(session: Session) -> dict[tuple[str, ...], tuple[datetime, str]]:
+    """Return when each description was stated, and the digest of the document that did."""
+    query = (
+        "SELECT x.name, x.version, x.stated_at, coalesce(encode(d.sha256, 'hex'), '') FROM "
+        "(SELECT name, NULL AS version, stated_at, document_id FROM prov.entity_description "
+        "UNION ALL SELECT name, version, stated_at, document_id FROM prov.activity_description) x "
+        "LEFT JOIN prov.document d USING (document_id)"
+    )
+    return {
+        (name,) if version is None else (name, version): (at, sha256)
+        for name, version, at, sha256 in session.execute(text(query))
+    }
+
+
+def last_stated(session: Session) -> datetime | None:
+    """Return when the latest description was stated, if there is one."""
+    return max((at for at, _ in _standing(session).values()), default=None)
+
+
+def are_undocumented(session: Session) -> bool:
+    """Return whether there are descriptions, and no document ever had any."""
+    query = (
+        "SELECT (EXISTS (SELECT 1 FROM prov.entity_description) "
+        "OR EXISTS (SELECT 1 FROM prov.activity_description)) "
+        "AND NOT EXISTS (SELECT 1 FROM prov.document WHERE format = 'descriptions')"
+    )
+    return bool(session.execute(text(query)).scalar_one())
+
+
+def _save_activity(session: Session, d: ActivityDescription, source: Mapping[str, Any]) -> None:
+    """Write one activity description with its parts, whole. (Any: column values.)"""
     columns = ("name", "version", "description", "docurl", "type", "subtype")
-    values = {c: getattr(d, c) for c in columns} | {"version": d.version or ""}
+    values = {c: getattr(d, c) for c in columns} | {"version": d.version or "", **source}
     key = _upsert(session, tables.activity_description, values, ("name", "version"))
     for part in _PARTS:
         table = tables.metadata.tables[f"prov.{part}"]
         session.execute(table.delete().where(table.c.activity_description_id == key))
-    described = tables.entity_description
-    found = session.execute(select(described.c.name, described.c.entity_description_id))
-    ids = {row.name: row.entity_description_id for row in found}
     flows = [
-        {
-            **_values(f),
-            "direction": direction,
-            "entity_description_id": ids.get(f.entity_description or ""),
-        }
+        {**_values(f), "direction": direction}
         for direction, listed in (("usage", d.usages), ("generation", d.generations))
         for f in listed
     ]
-    for flow in flows:
-        flow.pop("entity_description")
     parameters = [_values(p) for p in d.parameters]
     for parameter in parameters:
         parameter["default_value"] = parameter.pop("default")

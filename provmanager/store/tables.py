@@ -307,6 +307,8 @@ entity_description = Table(
     Column("unit", Text),
     Column("ucd", Text),
     Column("utype", Text),
+    Column("document_id", BigInteger, ForeignKey("prov.document.document_id")),
+    Column("stated_at", INSTANT, nullable=False, server_default=text("now()")),
 )
 activity_description = Table(
     "activity_description",
@@ -318,6 +320,8 @@ activity_description = Table(
     Column("docurl", Text),
     Column("type", Text),
     Column("subtype", Text),
+    Column("document_id", BigInteger, ForeignKey("prov.document.document_id")),
+    Column("stated_at", INSTANT, nullable=False, server_default=text("now()")),
 )
 flow_description = Table(
     "flow_description",
@@ -333,11 +337,7 @@ flow_description = Table(
     Column("description", Text),
     Column("type", Text),
     Column("multiplicity", Text),
-    Column(
-        "entity_description_id",
-        BigInteger,
-        ForeignKey("prov.entity_description.entity_description_id"),
-    ),
+    Column("entity_description", Text),
 )
 parameter_description = Table(
     "parameter_description",

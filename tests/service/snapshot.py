@@ -6,6 +6,7 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from provmanager.logic.ingest import IngestPolicy, Outcome, Source, record
+from provmanager.model import Role
 from provmanager.store import canonical
 from provmanager.store.database import Database
 
@@ -42,7 +43,9 @@ def recorded(
     receipts: list[Outcome] = []
     with database.transaction() as session:
         for batch in batches:
-            outcomes = record(session, [Source(data) for data in batch], policy=policy)
+            outcomes = record(
+                session, [Source(data, role=Role.CURATOR) for data in batch], policy=policy
+            )
             refused |= {d for d, o in zip(batch, outcomes, strict=True) if o.error is not None}
             receipts += outcomes
         check_edges(session)

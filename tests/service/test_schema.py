@@ -167,9 +167,8 @@ BAD = [
      "activity_description_name_version_key"),
     ("flow in a direction of its own", "flow_description (activity_description_id, direction, "
      "role) VALUES (1, 'sideways', 'r')", "flow_description_direction_check"),
-    ("flow of an entity that is not described", "flow_description (activity_description_id, "
-     "direction, role, entity_description_id) VALUES (1, 'usage', 'r', 99)",
-     "flow_description_entity_description_id_fkey"),
+    ("description by no document", "entity_description (name, document_id) VALUES ('x', 99)",
+     "entity_description_document_id_fkey"),
     ("parameter without a type", "parameter_description (activity_description_id, name) "
      "VALUES (1, 'p')", "value_type"),
     ("token with a role of its own", f"access_token (sha256, name, role) VALUES ({LONG}, 't', "

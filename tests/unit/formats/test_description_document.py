@@ -8,13 +8,17 @@ from hypothesis import strategies as st
 
 from provmanager.errors import DocumentError, JsonSyntaxError
 from provmanager.formats.description_document import (
-    DescriptionDocument,
     from_json,
     read_descriptions,
     to_json,
     to_yaml,
 )
-from provmanager.model import ActivityDescription, EntityDescription, FlowDescription
+from provmanager.model import (
+    ActivityDescription,
+    DescriptionDocument,
+    EntityDescription,
+    FlowDescription,
+)
 
 ROOT = Path(__file__).resolve().parents[3]
 EXAMPLES = sorted((ROOT / "schemas" / "examples").glob("descriptions.v1.*"))

@@ -82,6 +82,7 @@ def test_names_of_formats_are_those_of_documents():
         "run-json",
         "ctapipe",
         "ctao-product",
+        "descriptions",
         "lstosa",
         "openlineage",
         "prov",
