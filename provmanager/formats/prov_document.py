@@ -25,6 +25,7 @@ from .prov_compare import difference
 from .prov_model import relations_of
 from .prov_parse import Match, matches, matches_json, parse
 from .prov_statements import from_statements, to_statements
+from .prov_turtle import plain_turtle
 from .prov_xml_names import with_valid_names
 
 __all__ = ["Match", "document_to_prov", "matches", "matches_json", "read_prov", "write"]
@@ -117,6 +118,9 @@ def write(document: ProvDocument, format: str) -> bytes:
             found=format,
             expected=sorted(_WRITERS),
         )
+    plain = plain_turtle(document) if format == "turtle" else None
+    if plain is not None:
+        return plain
     name, options = _WRITERS[format]
     written = _with_single_members(document)
     stream = io.BytesIO()

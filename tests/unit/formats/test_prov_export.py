@@ -1,5 +1,6 @@
 """A lineage as W3C PROV: valid, readable by others, and read back by us for what it was."""
 
+import io
 import json
 from importlib.resources import files
 from pathlib import Path
@@ -14,11 +15,13 @@ from hypothesis import strategies as st
 from lxml import etree
 from prov.constants import PROV
 from prov.model import ProvDocument
+from rdflib.compare import isomorphic
 
 from provmanager.errors import DocumentError, UsageError
 from provmanager.formats.prov_compare import difference
 from provmanager.formats.prov_document import read_prov, write
 from provmanager.formats.prov_export import lineage_to_prov
+from provmanager.formats.prov_turtle import plain_turtle
 from provmanager.model import AgentKind, EntityKind, InformKind, Status
 
 FORMATS = ("prov-json", "prov-n", "prov-xml")
@@ -129,6 +132,46 @@ def test_prov_reads_the_export_back_equal(lineage: dict[str, Any], format_: str,
     again = ProvDocument.deserialize(str(path), **names[format_])
     assert again == document
     assert difference(document, again) is None
+
+
+def graph_of(data: bytes) -> rdflib.Graph:
+    return rdflib.Graph().parse(data=data, format="turtle")
+
+
+def test_turtle_is_the_graph_that_prov_makes(lineage: dict[str, Any]):
+    lineage["assessments"] = [
+        {"id": STEP, "kind": "invalidation", "at": "2026-11-22T00:00:00Z", "reason": "x",
+         "entities": [{"id": DL2}]},
+        {"id": MERGE, "kind": "verification", "at": "2026-11-22T00:00:00Z", "reason": None,
+         "entities": [{"id": DL1, "outcome": "differs"}]},
+    ]  # fmt: skip
+    document = lineage_to_prov(lineage)
+    plain = plain_turtle(document)
+    assert plain is not None
+    stream = io.BytesIO()
+    document.serialize(stream, format="rdf", rdf_format="turtle")
+    assert isomorphic(graph_of(plain), graph_of(stream.getvalue()))
+
+
+def test_what_plain_turtle_cannot_say_is_left_to_prov():
+    document = ProvDocument()
+    document.add_namespace("ex", "https://example.org/")
+    document.entity("ex:a", {"ex:size": 1.5})
+    assert plain_turtle(document) is None
+    again = ProvDocument.deserialize(
+        content=write(document, "turtle"), format="rdf", rdf_format="turtle"
+    )
+    assert difference(document, again) is None
+
+
+@settings(max_examples=50)
+@given(st.text(st.characters(exclude_categories=("Cs",), exclude_characters="\0")))
+def test_any_text_comes_back_from_turtle(text: str):
+    document = lineage_to_prov({"entities": [entity(DL1, text, digest=DIGEST)]})
+    plain = plain_turtle(document)
+    assert plain is not None
+    (label,) = graph_of(plain).objects(predicate=rdflib.RDFS.label)
+    assert str(label) == text
 
 
 def test_export_is_valid_prov_json(lineage: dict[str, Any]):
