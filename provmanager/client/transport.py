@@ -2,6 +2,7 @@
 
 import contextlib
 import random
+import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
@@ -61,6 +62,7 @@ class Transport:
 
     def lines(self, path: str, query: Query) -> Iterator[bytes]:
         """Ask once, and yield the lines of the answer as they come; errors as those of `send`."""
+        _load_httpx()
         import httpx
 
         with contextlib.ExitStack() as stack:
@@ -120,6 +122,7 @@ class Transport:
         headers: Mapping[str, str] | None,
     ) -> "tuple[httpx.Response | ProvError, float | None, bool]":
         """Return (answer or error, least wait before another attempt, whether surely undone)."""
+        _load_httpx()
         import httpx
 
         try:
@@ -189,6 +192,20 @@ class Transport:
             f"{message}: is PROV_SERVER_URL the address of a provenance server?",
             status=response.status_code,
         )
+
+
+def _load_httpx() -> None:
+    """Import httpx without its command line, which takes twice as long (rich, pygments).
+
+    It is optional to httpx itself, which goes on where its import fails, as with None in its place.
+    """
+    command_line = "httpx._main"
+    if "httpx" not in sys.modules:
+        sys.modules[command_line] = None  # type: ignore[assignment]  # Python allows it
+        try:
+            import httpx  # noqa: F401
+        finally:
+            sys.modules.pop(command_line, None)
 
 
 def _wait_s(attempt: int) -> float:

@@ -170,6 +170,18 @@ def test_a_job_whose_submitter_was_killed_before_it_knew_is_found_again(
     assert wait(elsewhere, promised).state == "completed"
 
 
+def test_jobs_submitted_together_share_a_sandbox_unless_they_carry_files(engine, text) -> None:
+    settings = (["script=echo 1"], ["script=echo 2"], ["script=echo 3", f"before={text}"])
+    runs = engine.submit_all([request_of("shell.cwl", *told) for told in settings])
+    jdls = [(engine.find(run).path / "job.jdl").read_text().splitlines() for run in runs]
+    first, second, third = (
+        next(line for line in jdl if line.startswith("InputSandbox")) for jdl in jdls
+    )
+    assert first == second != third
+    products = [wait(engine, run).products for run in runs]
+    assert [Path(one.path).read_text() for (one,) in products] == ["1\n", "2\n", "3\n"]
+
+
 def test_a_run_may_ask_for_more_than_the_options_say(engine, text) -> None:
     request = request_of("chain.cwl", f"text={text}", job={"sites": ["LCG.Elsewhere.org"]})
     run = engine.submit(request)

@@ -27,13 +27,22 @@ from .grid import Grid, JobState, gone
 from .harvest import bring_home
 from .jdl import GridOptions, JobRequest, make_jdl
 from .names import RESULT, job_activity_of, job_name
-from .package import SCRIPT, NodeSoftware, PackedWorkflow, lfns_in, make_package
+from .package import (
+    JOB_FILE,
+    SCRIPT,
+    NodeSoftware,
+    PackedWorkflow,
+    carries_files,
+    lfns_in,
+    make_package,
+)
 from .software import Wheels, make_wheels
 
 OPTIONS_VARIABLE = "PROV_GRID_OPTIONS"
 """Names a JSON file with the fields of `GridOptions`."""
 
 _PACKAGE = "package"
+_SHARED = 20  # most jobs of one sandbox: each of them downloads what all need
 _SOFTWARE = "grid-software"
 _FRESH_S = 1.0  # how often DiracX is asked at most
 _TOLD = ("id", "name", "steps", "command", "max_parallel", "job_activity")
@@ -50,7 +59,8 @@ class _Draft:
     directory: RunDirectory
     info: JSONDict
     options: GridOptions = field(default_factory=GridOptions)
-    package: list[Path] = field(default_factory=list)
+    package: Path = Path()
+    job_file: str = JOB_FILE
     wheels: Wheels | None = None
     input_data: tuple[str, ...] = ()
 
@@ -115,20 +125,21 @@ class DiracxEngine:
         try:
             workflows = {request.workflow: None for request in requests}
             packed = {workflow: PackedWorkflow.of(workflow) for workflow in workflows}
+            packages: dict[tuple[str, NodeSoftware], tuple[Path, int]] = {}
             for request in requests:
                 drafts.append(self._draft(request))
-                self._pack(drafts[-1], request, packed[request.workflow])
-            sandboxes = self._grid.upload([draft.package for draft in drafts])
+                self._pack(drafts[-1], request, packed[request.workflow], packages)
+            sandboxes = self._upload([draft.package for draft in drafts])
             software = self._sandboxes_of_wheels(drafts)
             jdls = [
-                self._jdl(draft, (sandbox, *more))
-                for draft, sandbox, more in zip(drafts, sandboxes, software, strict=True)
+                self._jdl(draft, (sandboxes[draft.package], *more))
+                for draft, more in zip(drafts, software, strict=True)
             ]
         except ProvError:  # nothing of it is on the grid: nothing stays here either
             self._remove(drafts)
             raise
         for draft, jdl in zip(drafts, jdls, strict=True):
-            shutil.rmtree(draft.directory.path / _PACKAGE)  # it lies in the sandbox now
+            shutil.rmtree(draft.directory.path / _PACKAGE, ignore_errors=True)  # in the sandbox now
             (draft.directory.path / "job.jdl").write_text(jdl)
             write_json(draft.directory.run_file, draft.info)  # before: a job that nobody knows
         try:
@@ -155,38 +166,60 @@ class DiracxEngine:
         options = self._options.over(request.job)
         return _Draft(self._kept.make_directory(run_id, request), info, options)
 
-    def _pack(self, draft: "_Draft", request: RunRequest, workflow: PackedWorkflow) -> None:
-        """Write what the job needs on its node."""
+    def _pack(
+        self,
+        draft: "_Draft",
+        request: RunRequest,
+        workflow: PackedWorkflow,
+        packages: dict[tuple[str, NodeSoftware], tuple[Path, int]],
+    ) -> None:
+        """Write what the job needs on its node; jobs without files of their own share a package."""
         info = draft.info
         write_json(draft.directory.inputs_file, request.inputs)
-        package = draft.directory.path / _PACKAGE
-        package.mkdir()
-        resumes = draft.info["resumes"]
+        if draft.options.wheels:
+            draft.wheels = self._wheels(draft.options.wheels)
+        software = NodeSoftware(
+            python=draft.options.python or sys.executable,
+            wheels=draft.wheels.digest if draft.wheels else None,
+            area=draft.options.software_area,
+        )
+        draft.package = draft.directory.path / _PACKAGE
+        resumes = info["resumes"]
+        if not resumes and not carries_files(request.inputs):
+            shared, n_jobs = packages.get((request.workflow, software), (draft.package, 0))
+            if n_jobs < _SHARED:
+                draft.package = shared
+            else:
+                n_jobs = 0
+            draft.job_file = f"{n_jobs}.{JOB_FILE}" if n_jobs else JOB_FILE
+            packages[request.workflow, software] = draft.package, n_jobs + 1
+        draft.package.mkdir(exist_ok=True)
         job = {
-            "formers": pack_formers(RunDirectory(Path(resumes)), package) if resumes else [],
+            "formers": pack_formers(RunDirectory(Path(resumes)), draft.package) if resumes else [],
             **{name: info[name] for name in _TOLD},
             "bring_products": draft.options.bring_products,
             "submitted_at": info["created_at"],
             "server": {**os.environ, **request.environ}.get("PROV_SERVER_URL") or None,
             "agent": os.environ.get("PROV_AGENT") or None,
         }
-        if draft.options.wheels:
-            draft.wheels = self._wheels(draft.options.wheels)
-        draft.package = make_package(
-            package,
+        make_package(
+            draft.package,
             workflow,
             with_digests(request.inputs),
             job,
-            software=NodeSoftware(
-                python=draft.options.python or sys.executable,
-                wheels=draft.wheels.digest if draft.wheels else None,
-                area=draft.options.software_area,
-            ),
+            software=software,
             storage=draft.options.storage,
+            job_file=draft.job_file,
         )
         storage = draft.options.storage
         if storage is not None and storage.kind == "dirac":  # what its own brokering goes by
             draft.input_data = tuple(lfns_in(request.inputs))
+
+    def _upload(self, packages: Sequence[Path]) -> dict[Path, str]:
+        """Upload packages, each once, and return the names of their sandboxes."""
+        each = list(dict.fromkeys(packages))
+        names = self._grid.upload([sorted(package.iterdir()) for package in each])
+        return dict(zip(each, names, strict=True))
 
     def _former(self, name: str) -> RunDirectory:
         """Return the directory of a run that is resumed; of one on the grid, after a look there.
@@ -223,6 +256,7 @@ class DiracxEngine:
             JobRequest(
                 name=job_name(draft.info["name"], draft.info["id"]),
                 executable=SCRIPT,
+                arguments=draft.job_file,
                 input_sandbox=sandboxes,
                 input_data=draft.input_data,
                 output_sandbox=("std.out", "std.err", RESULT),

@@ -4,12 +4,13 @@ import asyncio
 import gc
 import itertools
 import json
+import tempfile
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from provmanager.errors import (
     AuthenticationError,
@@ -20,7 +21,10 @@ from provmanager.errors import (
     UsageError,
 )
 
+from .connection import Connection, fetch_sandbox, unpack
+
 if TYPE_CHECKING:
+    import httpx2
     from diracx.client.aio import AsyncDiracClient
     from diracx.client.sync import SyncDiracClient
     from diracx.core.preferences import DiracxPreferences
@@ -76,6 +80,18 @@ def gone(job_id: int) -> JobState:
 
 class Grid:
     """The DiracX that ``DIRACX_URL`` names, as the user of ``DIRACX_CREDENTIALS_PATH``."""
+
+    def __init__(self) -> None:
+        self._connection: Connection | None = None
+
+    @contextmanager
+    def kept(self) -> Iterator[Self]:
+        """Within it, calls for sandboxes of all threads share one connection."""
+        with Connection(_preferences) as self._connection:
+            try:
+                yield self
+            finally:
+                self._connection = None
 
     @property
     def url(self) -> str:
@@ -205,44 +221,46 @@ class Grid:
         UsageError
             One is larger than DiracX takes (100 MB, compressed).
         """
-        _preferences()
 
-        async def upload_all(api: "AsyncDiracClient") -> list[str]:
+        async def upload_all(api: "AsyncDiracClient", _: "httpx2.AsyncClient") -> list[str]:
             names: list[str] = []
-            for first in range(0, len(packages), _AT_A_TIME):
-                some = packages[first : first + _AT_A_TIME]
-                names += await asyncio.gather(*(_uploaded(api, paths) for paths in some))
-                # Each left a compressor of 40 MB that holds itself: hundreds would fill the memory.
-                gc.collect()
+            gc.freeze()  # what is there now need not be looked through again and again
+            try:
+                for first in range(0, len(packages), _AT_A_TIME):
+                    some = packages[first : first + _AT_A_TIME]
+                    names += await asyncio.gather(*(_uploaded(api, paths) for paths in some))
+                    # Each left a compressor of 40 MB that holds itself: hundreds fill the memory.
+                    gc.collect()
+            finally:
+                gc.unfreeze()
             return names
 
         return self._run(upload_all)
 
     def download(self, job_id: int, folder: Path) -> bool:
         """Unpack a job's output sandboxes into `folder`; return False if it has none."""
-        _preferences()
-        from diracx.api.jobs import download_sandbox
+        with tempfile.TemporaryDirectory() as made:
 
-        async def download_all(api: "AsyncDiracClient") -> bool:
-            names = [n for n in await api.jobs.get_job_sandbox(job_id, "output") if n]
-            for name in names:
-                await download_sandbox(str(name), folder, client=api)
-            return bool(names)
+            async def fetch(api: "AsyncDiracClient", storage: "httpx2.AsyncClient") -> list[Path]:
+                names = [n for n in await api.jobs.get_job_sandbox(job_id, "output") if n]
+                found = [Path(made) / str(number) for number in range(len(names))]
+                for name, path in zip(names, found, strict=True):
+                    await fetch_sandbox(api, storage, str(name), path)
+                return found
 
-        return self._run(download_all)
+            archives = self._run(fetch)
+            for archive in archives:
+                unpack(archive, folder)
+        return bool(archives)
 
-    def _run(self, call: Callable[["AsyncDiracClient"], Awaitable[T]]) -> T:
+    def _run(self, call: "Callable[[AsyncDiracClient, httpx2.AsyncClient], Awaitable[T]]") -> T:
         """Sandboxes come with an asynchronous client only."""
-        from diracx.client.aio import AsyncDiracClient
-
-        preferences = _preferences()
-
-        async def with_client() -> T:
-            async with AsyncDiracClient(diracx_preferences=preferences) as api:
-                return await call(api)
-
+        _preferences()  # says what is missing, before anything of it is imported
         with _translated():
-            return asyncio.run(with_client())
+            if self._connection is not None:
+                return self._connection.run(call)
+            with Connection(_preferences) as connection:
+                return connection.run(call)
 
     @contextmanager
     def _client(self) -> "Iterator[SyncDiracClient]":

@@ -66,7 +66,7 @@ def harvest(
     folder : Path
         Where directories are made for runs that were submitted elsewhere.
     """
-    with ThreadPoolExecutor(n_parallel) as pool:
+    with grid.kept(), ThreadPoolExecutor(n_parallel) as pool:
         pending = [pool.submit(_harvest, grid, folder, job) for job in jobs]
         for done in as_completed(pending):
             yield done.result()

@@ -26,7 +26,7 @@ if ! [ -x "$python" ]; then
     echo "there is no $python on $(hostname): the option python of the grid names one" >&2
     exit 127
 fi
-{prepare}exec "$python" -m jobs.engines.diracx.node {job}
+{prepare}exec "$python" -m jobs.engines.diracx.node "${{1:-{job}}}"
 """
 
 _PREPARE = """\
@@ -114,11 +114,12 @@ def make_package(
     *,
     software: NodeSoftware,
     storage: StorageOptions | None = None,
-) -> list[Path]:
-    """Write the input sandbox into `folder`, and return what is in it.
+    job_file: str = JOB_FILE,
+) -> None:
+    """Write the input sandbox into `folder`.
 
     Files and folders of the inputs object are copied, and named relative to the folder; LFNs stay
-    as they are.
+    as they are. Jobs of one workflow that carry none may share a folder: each has its `job_file`.
 
     Raises
     ------
@@ -127,8 +128,11 @@ def make_package(
         storage's templates have it.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    document = folder / f"{workflow.name}.cwl"
-    document.write_text(workflow.document, encoding="utf-8")
+    document, script = folder / f"{workflow.name}.cwl", folder / SCRIPT
+    if not script.exists():  # else it is another job's too
+        document.write_text(workflow.document, encoding="utf-8")
+        script.write_text(software.script())
+        script.chmod(0o755)
     carried = _carried(inputs, workflow.patterns, folder)
     _check_storage(storage, carried, workflow.outputs)
     told = {
@@ -137,11 +141,14 @@ def make_package(
         "inputs": carried,
         "storage": storage.dump() if storage else None,
     }
-    (folder / JOB_FILE).write_text(json.dumps(told, indent=1, ensure_ascii=False) + "\n")
-    script = folder / SCRIPT
-    script.write_text(software.script())
-    script.chmod(0o755)
-    return sorted(folder.iterdir())
+    (folder / job_file).write_text(json.dumps(told, indent=1, ensure_ascii=False) + "\n")
+
+
+def carries_files(inputs: JSONDict) -> bool:
+    """Whether an inputs object names what travels in the sandbox: anything but LFNs."""
+    from ..local.places import each_place
+
+    return any(not is_lfn(str(place.get("location") or "")) for place in each_place(inputs))
 
 
 def _carried(inputs: JSONDict, patterns: Mapping[str, Sequence[str]], folder: Path) -> JSONDict:

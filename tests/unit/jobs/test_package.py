@@ -5,7 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from jobs.engines.diracx.package import NodeSoftware, PackedWorkflow, make_package, placed
+from jobs.engines.diracx.package import (
+    NodeSoftware,
+    PackedWorkflow,
+    carries_files,
+    make_package,
+    placed,
+)
 from jobs.workflows import load_workflow, make_inputs
 from provmanager.errors import UsageError
 
@@ -52,6 +58,23 @@ def test_files_of_one_name_do_not_meet(tmp_path):
     job = package(tmp_path / "package", document, inputs)
     locations = [one["location"] for one in job["inputs"]["files"]]
     assert [(tmp_path / "package" / place).read_text() for place in locations] == ["a", "b"]
+
+
+def test_jobs_without_files_share_all_but_what_tells_them_apart(tmp_path):
+    shared = tmp_path / "package"
+    workflow = PackedWorkflow.of(str(CWL / "shell.cwl"))
+    for job_file, script in (("job.json", "exit 3"), ("1.job.json", "exit 4")):
+        inputs = {"script": script}
+        assert not carries_files(inputs)
+        make_package(
+            shared, workflow, inputs, {}, software=NodeSoftware(python="p"), job_file=job_file
+        )
+        assert json.loads((shared / job_file).read_text())["inputs"] == inputs
+    assert sorted(path.name for path in shared.iterdir()) == [
+        "1.job.json", "job.json", "run.sh", "shell.cwl",
+    ]  # fmt: skip
+    assert carries_files({"texts": [{"class": "File", "location": "file:///words.txt"}]})
+    assert not carries_files({"text": {"class": "File", "location": "LFN:/ctao/words.txt"}})
 
 
 def test_the_packed_workflow_is_the_same_workflow(tmp_path):
