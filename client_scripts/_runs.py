@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from provmanager.client import ProvClient, RunMessage, RunProduct, RunStep
 
 ENGINES = ("local", "diracx")
+CONTAINER_ENGINES = ("apptainer", "podman", "docker", "none")
 
 STILL_RUNNING = 8
 """Exit code of what has not ended yet."""

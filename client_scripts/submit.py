@@ -22,6 +22,7 @@ from ._dirac_jobs import DescribedJob, read_source, translated
 from ._once import resumed
 from ._productions import names_production, refuse_options, submit_production
 from ._runs import (
+    CONTAINER_ENGINES,
     ENGINES,
     complete_pipeline,
     complete_run,
@@ -83,6 +84,12 @@ NO_COLOR.
     help="Wait for the end (the default), or return when it runs. Said of a production, --follow "
     "goes on when all is done, and takes what arrives.",
 )
+@click.option(
+    "--container",
+    type=click.Choice(CONTAINER_ENGINES),
+    help="Engine for tools that ask for a container image; also for those that have it as a hint "
+    "(default: the first that there is where they run, for those that require it).",
+)
 @moved_option
 @server_options
 @output_options
@@ -98,6 +105,7 @@ def main(
     run_dir: Path | None,
     max_parallel: int | None,
     is_followed: bool | None,
+    container: str | None,
     moved: list[tuple[str, str]],
     server: ServerOptions,
     output: Output,
@@ -127,7 +135,10 @@ def main(
     """
     pipeline = translated(pipeline, output)
     if names_production(pipeline):
-        refuse_options(config=config, set=settings, resume=resume, again=is_again, run_dir=run_dir)
+        refuse_options(
+            config=config, set=settings, resume=resume, again=is_again, run_dir=run_dir,
+            container=container,
+        )  # fmt: skip
         code = submit_production(
             Path(str(pipeline)), engine=engine, dry_run=dry_run, most=max_parallel,
             follow=is_followed, moved=moved, command=_command(), server=server, output=output,
@@ -141,7 +152,7 @@ def main(
         raise UsageError(
             "--map is for productions and jobs of DIRAC: name the files of a run where they lie"
         )
-    request = _request(runner, pipeline, config, settings, resume, described)
+    request = _request(runner, pipeline, config, settings, resume, described, container)
     if described is not None:
         request = described.complete(request, moved, server, engine=runner.name)
     if dry_run:
@@ -177,6 +188,7 @@ def _request(
     settings: tuple[str, ...],
     resume: str | None,
     described: DescribedJob | None,
+    container: str | None,
 ) -> "RunRequest":
     """Check what is asked for, and return it."""
     former = runner.request(resume) if resume else None
@@ -184,6 +196,7 @@ def _request(
     if source is None:
         raise UsageError("name a pipeline or a CWL file (see prod-submit --help)")
     from jobs.engines import RunRequest
+    from jobs.engines.containers import engine_for
 
     try:
         from jobs.workflows import load_workflow, make_inputs
@@ -193,6 +206,9 @@ def _request(
             "'provmanager[jobs]' and pip install --no-deps 'cwltool>=3.3,<4'"
         ) from error
     workflow = load_workflow(source)
+    container = container or (former.container if former else None)
+    if runner.name == "local":  # else it is for the node to have an engine
+        engine_for(workflow, container)
     before = former.inputs if former and config is None else None
     if described is not None:
         before = described.inputs
@@ -203,6 +219,7 @@ def _request(
         inputs=inputs,
         steps=tuple(step.name for step in workflow.steps),
         max_parallel=former.max_parallel if former else None,
+        container=container,
     )
 
 

@@ -43,6 +43,9 @@ class RunRequest:
         UUID that was promised for the run. Submitted again with it, a run is not started twice.
     job : mapping
         What its job asks of the grid, over the options of the engine.
+    container : str, optional
+        The container engine for tools that ask for an image (``apptainer``, ``podman``,
+        ``docker``), or ``none``; by default the first that there is, for those that require it.
     """
 
     workflow: str
@@ -56,6 +59,7 @@ class RunRequest:
     environ: Mapping[str, str] = field(default_factory=dict)
     run_id: str | None = None
     job: Mapping[str, object] = field(default_factory=dict)
+    container: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

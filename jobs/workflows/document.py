@@ -29,6 +29,7 @@ from .schemas import load_schemas
 MakeTool = Callable[[CommentedMap, LoadingContext], Process]
 
 _LONGEST_MESSAGE = 4000
+_IMAGE_NAMES = ("dockerPull", "dockerImageId", "dockerLoad", "dockerImport")
 _PLACE = re.compile(r"(?P<file>[^\s:]+):(?P<line>\d+):(?P<column>\d+):")
 
 
@@ -92,6 +93,8 @@ class Workflow:
     context: LoadingContext = field(repr=False)
     defaults: Path | None = None
     doc: str | None = None
+    required_image: str | None = None
+    """The first container image that a process in it cannot do without (DockerRequirement)."""
 
 
 def load_workflow(source: str, *, make: MakeTool = default_make_tool) -> Workflow:
@@ -119,6 +122,8 @@ def load_workflow(source: str, *, make: MakeTool = default_make_tool) -> Workflo
         context, uri = resolve_and_validate_document(context, document, uri)
         process = make_tool(uri, context)
         process.visit(_check_runnable)
+        images: list[str] = []
+        process.visit(lambda tool: images.extend(_required_images(tool)))
     tool = process.tool
     return Workflow(
         name=found.name,
@@ -132,6 +137,7 @@ def load_workflow(source: str, *, make: MakeTool = default_make_tool) -> Workflo
         context=context,
         defaults=found.defaults,
         doc=_text(tool.get("doc") or tool.get("label")),
+        required_image=next(iter(images), None),
     )
 
 
@@ -214,12 +220,15 @@ def _check_runnable(tool: CommentedMap) -> None:
         raise WorkflowException(
             f"{tool.get('id', 'a process')} is an abstract Operation: nothing says how to run it"
         )
-    for requirement in tool.get("requirements", ()):
-        if requirement.get("class") == "DockerRequirement":
-            raise WorkflowException(
-                f"{tool.get('id', 'a tool')} requires a container (DockerRequirement), and the "
-                "local engine runs without: make it a hint, if the tool is installed here"
-            )
+
+
+def _required_images(tool: CommentedMap) -> Iterator[str]:
+    """Yield the images of the containers that a process, or a step of it, requires."""
+    for one in (tool, *tool.get("steps", ())):
+        for requirement in one.get("requirements") or ():
+            if requirement.get("class") == "DockerRequirement":
+                names = (requirement.get(name) for name in _IMAGE_NAMES)
+                yield str(next(filter(None, names), "an image without a name"))
 
 
 def _steps(tool: Mapping[str, Any]) -> Iterator[Step]:  # Any: a CWL document

@@ -109,10 +109,11 @@ def observed(
     record: str | os.PathLike[str] | None = None,
     announce: bool | None = None,
     digests: DigestMemory | None = None,
+    container: Mapping[str, Any] | None = None,
 ) -> Capture:
     """Record an activity that another process performs: for engines and job wrappers.
 
-    Any: software, configuration and attributes are free-form JSON.
+    Any: software, configuration, attributes and container are free-form JSON.
 
     ``with observed(argv, name="fit") as run:`` starts the process with `run.environ`, registers
     its inputs and outputs, and says by `run.ended` how it ended.
@@ -131,9 +132,13 @@ def observed(
         Where the process works.
     digests : DigestMemory, optional
         Digests that several activities share, so that no file is read twice.
+    container : mapping, optional
+        ``{"runtime", "image", "digest"}`` of the container that the process is started in; nothing
+        of the software outside is said of it then. By default the one around this process.
     """
+    known = _contained(command, name, version, container) if container else None
     settings = replace(
-        _settings(command, name, version),
+        known or _settings(command, name, version),
         id=id,
         type=type,
         directory=os.fspath(directory) if directory is not None else None,
@@ -169,6 +174,21 @@ def _settings(command: Sequence[str], name: str, version: str | None) -> Setting
         executable=executable,
         is_command=True,
         has_python=_is_ours(executable),
+    )
+
+
+def _contained(
+    command: Sequence[str], name: str, version: str | None, container: Mapping[str, Any]
+) -> Settings:
+    """Return what is known of a command that an image has, which cannot be looked into."""
+    return Settings(
+        name=name,
+        version=version,
+        software={"name": os.path.basename(command[0]) if command else name},
+        arguments=tuple(command),
+        container=dict(container),
+        is_command=True,
+        has_python=False,
     )
 
 

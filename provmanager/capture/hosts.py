@@ -7,9 +7,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from .files import file_uri
+
 JSONDict = dict[str, Any]  # Any: free-form JSON
 
+IMAGE_ROLE = "container image"
+"""Role of the image that an activity ran in."""
+
 _CONTAINER_ID = re.compile(r"(?:/|docker-|libpod-|crio-|cri-containerd-)(?P<id>[0-9a-f]{64})\b")
+_DIGEST = re.compile(r"sha256:(?P<hex>[0-9a-f]{64})")
 _ASSIGNMENT = re.compile(r'^(?P<key>\w+)="?(?P<value>[^"\n]*)"?$', re.MULTILINE)
 _CGROUP_WORDS = (
     ("docker", "docker"),
@@ -44,8 +50,8 @@ def detect_container(
     """Return the container around this process, or None.
 
     Keys: ``runtime``, ``image``, ``digest``, ``id``, ``name``, ``labels``, ``pod``; only those
-    known. Docker tells its guests nothing of the image: set ``PROV_CONTAINER_IMAGE`` and
-    ``PROV_CONTAINER_DIGEST`` where it is started.
+    known. Docker tells its guests nothing of the image, podman only privileged ones: set
+    ``PROV_CONTAINER_IMAGE`` and ``PROV_CONTAINER_DIGEST`` where it is started.
     """
     found = _apptainer(environ, root) or _podman(root) or _generic(environ, root)
     image = environ.get("PROV_CONTAINER_IMAGE") or environ.get("CI_JOB_IMAGE")
@@ -56,6 +62,35 @@ def detect_container(
     container["image"] = environ.get("PROV_CONTAINER_IMAGE") or container.get("image") or image
     container["digest"] = digest or container.get("digest")
     return {key: value for key, value in container.items() if value}
+
+
+def image_items(container: JSONDict | None, *, host: str | None) -> list[JSONDict]:
+    """Return the image of a container as what an activity in it used; empty if it is not certain.
+
+    It is certain by its digest, or by a path, which names a file or folder of Apptainer.
+    """
+    image = str((container or {}).get("image") or "")
+    digest = _DIGEST.fullmatch(str((container or {}).get("digest") or ""))
+    if container is None or not image or not (digest or image.startswith("/")):
+        return []
+    item = {"url": _image_url(image, host or ""), "role": IMAGE_ROLE, "name": image}
+    if digest:
+        item["sha256"] = digest["hex"]
+    sources = [_image_url(str(one), "") for one in container.get("sources") or ()]
+    return [{**item, "locations": sources} if sources else item]
+
+
+def _image_url(image: str, host: str) -> str:
+    """Return ``docker://registry/name:tag`` of an image, or the place of its file or folder."""
+    if image.startswith("/cvmfs/"):  # the same on every host
+        return f"cvmfs://{image.removeprefix('/cvmfs/')}"
+    if image.startswith("/"):
+        return file_uri(image, host=host)
+    name = image.removeprefix("docker://")
+    first, slash, _ = name.partition("/")
+    if slash and (first == "localhost" or "." in first or ":" in first):
+        return f"docker://{name}"
+    return f"docker://docker.io/{name if slash else f'library/{name}'}"
 
 
 def _memory_bytes() -> int | None:

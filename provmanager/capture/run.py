@@ -23,7 +23,7 @@ from .files import (
     is_remote,
     local_path,
 )
-from .hosts import describe_host, detect_container
+from .hosts import describe_host, detect_container, image_items
 from .jobs import detect_job
 from .outcome import Outcome, outcome_of_code
 from .plain import to_instant, to_plain
@@ -61,6 +61,7 @@ class Settings:
     executable: str | None = None
     directory: str | None = None
     digests: DigestMemory | None = None
+    container: JSONDict | None = None
     is_command: bool = False
     has_python: bool = True
 
@@ -126,7 +127,7 @@ class Run:
         arguments = sys.argv if settings.arguments is None else settings.arguments
         self._command = {
             "arguments": redact_arguments([str(a) for a in arguments]),
-            "executable": settings.executable or sys.executable or None,
+            "executable": settings.executable or (None if settings.container else sys.executable),
             "directory": self.directory,
         }
 
@@ -365,6 +366,8 @@ class Run:
             "configuration": dict(self._configuration),
             "inputs": self._input_items(messages) + self._value_items(is_input=True),
         }
+        with shielded("describing the container image"):
+            record["inputs"] += image_items(record.get("container"), host=self._host.get("name"))
         if is_final:
             record["outputs"] = self._output_items(messages, policy)
             record["outputs"] += self._value_items(is_input=False)
@@ -382,13 +385,14 @@ class Run:
         """Return where and by whom the activity runs; what cannot be found out is left out."""
         settings = self._settings
         found: JSONDict = {}
-        with shielded("describing the environment"):
-            found["environment"] = describe_environment(
-                settings.variables, has_python=settings.has_python
-            )
+        if not settings.container:  # ours is not what the process finds in there
+            with shielded("describing the environment"):
+                found["environment"] = describe_environment(
+                    settings.variables, has_python=settings.has_python
+                )
         found["host"] = self._host
         with shielded("describing the container"):
-            found["container"] = detect_container()
+            found["container"] = settings.container or detect_container()
         found["job"] = self._job
         with shielded("describing the person"):
             found["agent"] = settings.agent if settings.agent else describe_agent()
@@ -443,6 +447,8 @@ class Run:
     def _resources(self, elapsed_s: float) -> JSONDict:
         if self._measured:
             return {"wall_s": round(elapsed_s, 6), **self._measured}
+        if self._settings.container:  # its processes are no children of ours
+            return {"wall_s": round(elapsed_s, 6)}
         user_s, system_s, rss_bytes = _usage(is_command=self._settings.is_command)
         return {
             "wall_s": round(elapsed_s, 6),

@@ -45,7 +45,7 @@ _PACKAGE = "package"
 _SHARED = 20  # most jobs of one sandbox: each of them downloads what all need
 _SOFTWARE = "grid-software"
 _FRESH_S = 1.0  # how often DiracX is asked at most
-_TOLD = ("id", "name", "steps", "command", "max_parallel", "job_activity")
+_TOLD = ("id", "name", "steps", "command", "max_parallel", "container", "job_activity")
 _WORKING = frozenset({"Running", "Completing", "Stalled"})
 _STATES: dict[str, StepState] = {
     "running": "running", "completed": "completed", "error": "error", "interrupted": "interrupted",

@@ -201,6 +201,7 @@ def _make_run_directory(folder: Path, job: JSONDict, resumes: str | None) -> Run
     directory = RunDirectory(folder / "run")
     directory.path.mkdir()
     info = {name: job[name] for name in ("id", "name", "steps", "command", "max_parallel")}
+    info["container"] = job.get("container")
     here = {"engine": "diracx", "workflow": str(folder / job["workflow"]), "created_at": now()}
     write_json(directory.run_file, info | here | {"resumes": resumes})
     return directory

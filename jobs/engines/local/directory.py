@@ -156,6 +156,7 @@ def run_info(run_id: str, engine: str, request: RunRequest) -> JSONDict:
         "steps": list(request.steps),
         "command": list(request.command),
         "max_parallel": request.max_parallel,
+        "container": request.container,
         "created_at": now(),
     }
 

@@ -78,6 +78,7 @@ class LocalEngine:
             inputs=json.loads(directory.inputs_file.read_text(encoding="utf-8")),
             steps=tuple(info["steps"]),
             max_parallel=info["max_parallel"],
+            container=info.get("container"),
         )
 
     def status(self, run: str) -> RunStatus:

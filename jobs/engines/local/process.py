@@ -16,7 +16,9 @@ from provmanager.capture.command import observed
 from provmanager.errors import ProvError, UsageError
 from provmanager.ids import clean_json
 
+from ..containers import engine_for
 from ..interface import PARTLY_DONE
+from .containers import Containers
 from .delivery import Delivery
 from .directory import RunDirectory, write_json
 from .executor import ParallelExecutor, end_descendants
@@ -118,6 +120,10 @@ def _run_workflow(
     make = partial(make_process, session)
     workflow = load_workflow(info["workflow"], make=make)
     logging.getLogger("cwltool").addHandler(session.complaints)
+    chosen = info.get("container")
+    session.containers = Containers(
+        engine_for(workflow, chosen), with_hints=chosen is not None, digests=session.digests
+    )
     _register_inputs(directory, workflow, inputs, activity)
     executor = ParallelExecutor(session.run_job, info.get("max_parallel"))
     stop.executor = executor
@@ -125,7 +131,7 @@ def _run_workflow(
         executor.stop(stop.number)
     if session.former is not None:
         session.former.check_products(session.digests)
-    outputs, status = executor(workflow.process, inputs, _context(directory, executor, workflow))
+    outputs, status = executor(workflow.process, inputs, _context(session, executor, workflow))
     products = _register_products(directory, outputs or {}, activity, session)
     outcome = _outcome(executor, session, status)
     for note in session.former.notes if session.former else ():
@@ -138,9 +144,8 @@ def _run_workflow(
     return outcome, products
 
 
-def _context(
-    directory: RunDirectory, executor: ParallelExecutor, workflow: Workflow
-) -> StepContext:
+def _context(session: Session, executor: ParallelExecutor, workflow: Workflow) -> StepContext:
+    directory = session.directory
     directory.scratch.mkdir(exist_ok=True)
     context = StepContext(
         {
@@ -153,6 +158,7 @@ def _context(
             "move_outputs": "leave",
         }
     )
+    context.containers = session.containers
     context.name = "" if workflow.process.tool["class"] == "Workflow" else workflow.name
     return context
 

@@ -29,8 +29,9 @@ def reuse_key(planned: StepJob, memory: DigestMemory) -> str | None:
     """Return the digest of the tool and all that it gets: equal ones would do the same.
 
     The tool is its document with all requirements and the version of the program that it starts,
-    as far as that is known; the inputs are their contents and names. None where the tool does not
-    want to be reused (WorkReuse), or the job could not be made.
+    as far as that is known, or the container image that it runs in; the inputs are their contents
+    and names. None where the tool does not want to be reused (WorkReuse), or the job could not be
+    made.
     """
     if planned.job is None:
         return None
@@ -41,12 +42,15 @@ def reuse_key(planned: StepJob, memory: DigestMemory) -> str | None:
     needs = planned.tool.requirements + planned.tool.hints
     command = [str(part) for part in getattr(planned.job, "command_line", ())]
     is_process = isinstance(planned.job, JobBase)
+    software = software_of(command[0]) if is_process and command else None
+    if planned.image is not None:
+        software = planned.image.to_record()
     return digest_of(
         {
             "tool": _document(planned.tool.tool),
             "needs": [_document(need) for need in needs],
             "inputs": by_content(order, memory),
-            "software": software_of(command[0]) if is_process and command else None,
+            "software": software,
         }
     )
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from cwltool.context import RuntimeContext
-from cwltool.job import JobBase
+from cwltool.job import ContainerCommandLineJob, JobBase
 
 from provmanager.capture import Run
 from provmanager.capture.command import observed
@@ -22,6 +22,7 @@ from provmanager.capture.run import PARENT_VARIABLE
 from provmanager.ids import clean_json
 
 from .closing import close_running
+from .containers import Containers, share_with_container
 from .delivery import Delivery
 from .directory import RunDirectory, read_lines
 from .executor import Ended
@@ -58,6 +59,7 @@ class Session:
         self.n_completed = 0
         self.reused: set[str] = set()  # places of what former runs made
         self.complaints = Complaints()
+        self.containers = Containers(None, with_hints=False, digests=self.digests)
         self._delivery = delivery
         self._lock = threading.Lock()
         self._folders: set[str] = set()
@@ -75,6 +77,7 @@ class Session:
     def run_job(self, planned: StepJob) -> Ended:
         """Run one job and record it; return how it ended."""
         self.complaints.forget()
+        self.containers.find_image(planned)
         key = reuse_key(planned, self.digests)
         former = self.former.find(key, planned.step, self.digests) if self.former else None
         if former is not None:
@@ -88,6 +91,7 @@ class Session:
             command,
             name=planned.step.name,
             software=None if is_process else _cwltool(),
+            container=planned.image.to_record() if planned.image else None,
             type="WorkflowStep",
             directory=planned.directory / "work" if is_process else self.directory.path,
             attributes=attributes,
@@ -105,7 +109,7 @@ class Session:
 
     def _perform(self, planned: StepJob, run: Run, key: str | None) -> Ended:
         """Run the job within its activity."""
-        if planned.job is None:
+        if planned.job is None or planned.error:
             planned.errors.append(planned.error or "it could not be made")
             run.message(planned.errors[-1], level="error", code="not-started")
             run.ended(1)
@@ -117,10 +121,10 @@ class Session:
                 path = path_of(place)
                 if path is not None:
                     run.input(path, role=name)
-        container, _ = planned.tool.get_requirement("DockerRequirement")
-        if container is not None:
-            image = container.get("dockerPull") or container.get("dockerImageId")
-            run.message(f"run without the container that is a hint: {image}", code="no-container")
+        wanted, _ = planned.tool.get_requirement("DockerRequirement")
+        if wanted is not None and planned.image is None:
+            name = wanted.get("dockerPull") or wanted.get("dockerImageId")
+            run.message(f"run without the container that is a hint: {name}", code="no-container")
         caught = _Caught()
         planned.job.output_callback = caught
         context = planned.context.copy()
@@ -154,10 +158,12 @@ class Session:
         """Give the process its place in the record, and watch how it ends."""
         planned.job.environment |= {
             PARENT_VARIABLE: run.id,
-            "PROV_RUN_FILE": str(planned.directory / "tool.prov.json"),
+            "PROV_RUN_FILE": str(planned.tool_record),
             "PROV_ANNOUNCE": "1",
             **{name: os.environ[name] for name in _PASSED_ON if name in os.environ},
         }
+        if planned.image is not None:
+            share_with_container(planned)
         names = ("stdin", "stdout", "stderr")
         streams = {n: value for n in names if (value := getattr(planned.job, n, None))}
         if streams:
@@ -178,10 +184,12 @@ class Session:
         code = caught.exit_code
         if code is None:  # no process was started
             code = 0 if caught.status == "success" else _code_without_process(planned.job)
+        is_measured = planned.image is None or planned.job.is_child
+        usage = caught.usage if is_measured else None
         if caught.status == "success":
-            run.ended(code, status="completed", usage=caught.usage)
+            run.ended(code, status="completed", usage=usage)
             return
-        run.ended(code, status="error" if code == 0 else None, usage=caught.usage)
+        run.ended(code, status="error" if code == 0 else None, usage=usage)
         tail = _tail(planned)
         for text, source in (*((t, "cwl") for t in said), (tail, "log")):
             if text:
@@ -247,7 +255,7 @@ class Session:
             planned, run, state, exit_code=outcome.exit_code if outcome else None, reason=reason,
             products=planned.products,
         )  # fmt: skip
-        told = planned.directory / "tool.prov.json"
+        told = planned.tool_record
         close_running(read_lines(told), told, f"step {planned.step} ended: {state}")
         self._delivery.add(told)
 
@@ -302,6 +310,8 @@ class Complaints(logging.Handler):
 
 def _code_without_process(job: Any) -> int:  # Any: a cwltool job
     command = getattr(job, "command_line", None)
+    if isinstance(job, ContainerCommandLineJob):
+        return 1  # what is on the PATH here tells nothing
     if command and shutil.which(str(command[0]), path=job.environment.get("PATH")) is None:
         return NOT_FOUND
     return 1

@@ -15,6 +15,9 @@ from cwltool.workflow import Workflow, default_make_tool
 from ruamel.yaml.comments import CommentedMap
 from schema_salad.exceptions import ValidationException
 
+from ..containers import Image
+from .containers import Containers, contained
+
 Callback = Any  # Any: cwltool's callables that take (outputs, status)
 
 
@@ -25,9 +28,12 @@ class StepContext(RuntimeContext):
     ----------
     path : tuple of (name, scatter index)
         Steps of the enclosing workflows, the outermost first.
+    containers : Containers, optional
+        What tools that want a container run in.
     """
 
     path: tuple[tuple[str, tuple[int, ...]], ...] = ()
+    containers: Containers | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +70,8 @@ class StepJob:
         Why it failed, as far as anybody said.
     products : list of JSON
         What it made.
+    image : Image, optional
+        The container image that it runs in.
     """
 
     step: StepId
@@ -76,6 +84,12 @@ class StepJob:
     error: str | None = None
     errors: list[str] = field(default_factory=list)
     products: list[dict[str, Any]] = field(default_factory=list)
+    image: Image | None = None
+
+    @property
+    def tool_record(self) -> Path:
+        """File that a tool with capture writes what it records of itself to."""
+        return self.directory / "tool.prov.json"
 
     @property
     def resources(self) -> tuple[float, float]:
@@ -123,6 +137,10 @@ class Tool(CommandLineTool):
         """Yield the job."""
         yield from _jobs(self, super().job, job_order, output_callbacks, context)
 
+    def make_job_runner(self, context: RuntimeContext) -> type[JobBase]:
+        """Return the class of the jobs."""
+        return contained(super().make_job_runner(context))
+
 
 class Expression(ExpressionTool):
     """An ExpressionTool whose jobs are `StepJob`."""
@@ -160,6 +178,8 @@ def _jobs(
     directory = tool.directories.directory_of(step)
     context = context.copy()
     context.outdir = str(directory / "work")
+    if isinstance(context, StepContext) and context.containers is not None:
+        context.containers.prepare(tool, context)
     planned = StepJob(step, directory, tool, callback, context, inputs=job_order)
     try:
         for job in make(job_order, callback, context):

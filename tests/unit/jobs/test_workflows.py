@@ -80,8 +80,6 @@ def test_one_process_of_several_is_named_by_a_fragment() -> None:
         ("[1, 2]\n", "expected an object", None),
         ("name: somebody\n", "expected cwlVersion and class", None),
         ("cwlVersion: v1.2\nclass: Operation\ninputs: {}\noutputs: {}\n", "abstract", None),
-        ("cwlVersion: v1.2\nclass: CommandLineTool\ninputs: {}\noutputs: {}\n"
-         "requirements: {DockerRequirement: {dockerPull: debian}}\n", "container", None),
         ("cwlVersion: v1.2\nclass: Workflow\ninputs: {}\noutputs: {}\n"
          "steps: {a: {run: absent.cwl, in: {}, out: []}}\n", "absent.cwl", None),
         ("", "expected an object", None),
@@ -98,6 +96,25 @@ def test_a_document_that_cannot_be_run_is_refused_with_the_place(
     assert said in caught.value.message
     if line is not None:
         assert caught.value.details["line"] == line
+
+
+@pytest.mark.parametrize(
+    ("text", "image"),
+    [
+        ("class: CommandLineTool\nrequirements: {DockerRequirement: {dockerPull: debian}}\n",
+         "debian"),
+        ("class: CommandLineTool\nhints: {DockerRequirement: {dockerPull: debian}}\n", None),
+        ("class: Workflow\nsteps: {a: {run: {class: CommandLineTool, inputs: {}, outputs: {}}, "
+         "in: {}, out: [], requirements: {DockerRequirement: {dockerImageId: tools}}}}\n",
+         "tools"),
+    ],
+)  # fmt: skip
+def test_it_is_told_which_container_is_required(
+    tmp_path: Path, text: str, image: str | None
+) -> None:
+    path = tmp_path / "contained.cwl"
+    path.write_text(f"cwlVersion: v1.2\n{text}inputs: {{}}\noutputs: {{}}\n")
+    assert load_workflow(str(path)).required_image == image
 
 
 def test_binary_data_are_refused(tmp_path: Path) -> None:

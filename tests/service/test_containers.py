@@ -1,0 +1,234 @@
+"""Tools in container images: a real engine, real images made of programs of this machine."""
+
+import json
+import os
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+from click.testing import CliRunner, Result
+from service.images import Podman, import_image, make_tree, working_podman
+
+from client_scripts import _runs, diff, impact, submit
+from jobs.engines import RunStatus, make_engine
+from jobs.engines.containers import ENGINES, NO_ENGINE
+from provmanager.client import ProvClient
+
+CWL = Path(__file__).parents[1] / "data" / "cwl"
+IMAGE = "localhost/tools:1"
+
+
+@pytest.fixture(scope="module")
+def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_tree(tmp_path_factory.mktemp("image") / "tree")
+
+
+@pytest.fixture(scope="module")
+def podman(tree: Path) -> Podman:
+    found, why = working_podman(tree.parent, tree)
+    if found is None:
+        pytest.skip(why)
+    return found
+
+
+@pytest.fixture(scope="module")
+def image(podman: Podman, tree: Path) -> str:
+    """The id of `IMAGE`, as podman tells it."""
+    return import_image(podman, tree, IMAGE)
+
+
+@pytest.fixture(scope="module")
+def at_server(
+    podman: Podman, state_dir: Path, app_url: str, make_token: Callable[..., str]
+) -> Iterator[Path]:
+    """Commands record at the server of this module, and podman runs."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in podman.environ.items():
+            patch.setenv(name, value)
+        patch.setenv("PROV_STATE_DIR", str(state_dir))
+        patch.setenv("PROV_SERVER_URL", app_url)
+        patch.setenv("PROV_TOKEN", make_token("recorder"))
+        yield state_dir
+
+
+@pytest.fixture
+def here(at_server: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with some text, which commands are started in."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "words.txt").write_text(f"to be or not {os.getpid()} {tmp_path}\n")
+    return tmp_path
+
+
+@pytest.fixture(scope="module")
+def ran(at_server: Path, image: str, tmp_path_factory: pytest.TempPathFactory) -> RunStatus:
+    """A run of ``contained.cwl`` that was completed."""
+    text = tmp_path_factory.mktemp("inputs") / "words.txt"
+    text.write_text(f"to be or not {os.getpid()} {text}\n")
+    done = run("contained.cwl", text=text)
+    assert done.exit_code == 0, done.stderr
+    return newest()
+
+
+def run(document: Path | str, *arguments: object, text: Path | str = "words.txt") -> Result:
+    command = [str(CWL / document), "--set", f"text={text}", "--quiet"]
+    return CliRunner().invoke(submit.main, [*command, *map(str, arguments)])
+
+
+def wait_for(condition: Callable[[], object]) -> None:
+    deadline = time.monotonic() + 120
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
+def newest() -> RunStatus:
+    engine = make_engine("local")
+    return engine.status(engine.runs()[0].id)
+
+
+def activities(client: ProvClient, status: RunStatus) -> dict[str, dict[str, Any]]:
+    return {step.name: client.activity(str(step.activity)) for step in status.steps}
+
+
+def tool(image: str, *command: str, kind: str = "requirements") -> dict[str, Any]:
+    return {
+        "cwlVersion": "v1.2", "class": "CommandLineTool", "inputs": {"text": "File"},
+        "outputs": {"o": "stdout"}, "baseCommand": list(command),
+        kind: {"DockerRequirement": {"dockerPull": image}},
+    }  # fmt: skip
+
+
+def test_tools_run_in_their_image_and_the_record_says_in_which(
+    ran: RunStatus, image: str, client: ProvClient
+) -> None:
+    assert Path(ran.products[0].path).read_text().split()[0] == "6"
+    steps = activities(client, ran)
+    (part,) = steps["fit"]["parts"]
+    inner = client.activity(part["activity"])
+    for one in (*steps.values(), inner):
+        assert one["status"] == "completed"
+        assert (one["container"]["runtime"], one["container"]["image"]) == ("podman", IMAGE)
+        assert one["container"]["digest"] == f"sha256:{image}"
+        (used,) = [used for used in one["used"] if used["role"] == "container image"]
+        assert (used["name"], used["sha256"]) == (IMAGE, image)
+
+    assert steps["count"]["environment"] == {"software": {"name": "wc"}}  # nothing of our machine
+    assert inner["environment"]["python"]["version"]
+    assert inner["host"]["name"] == steps["fit"]["host"]["name"]
+    (product,) = inner["generated"]  # under the path that it has outside
+    assert Path(product["location"].partition(steps["fit"]["host"]["name"])[2]).is_file()
+    assert {u["sha256"] for u in inner["used"]} == {u["sha256"] for u in steps["fit"]["used"]}
+    assert [agent["name"] for agent in inner["agents"]] == [
+        agent["name"] for agent in steps["fit"]["agents"]
+    ]
+
+
+def test_a_resumed_run_takes_over_what_the_same_image_made_and_no_other(
+    here: Path, ran: RunStatus, image: str, podman: Podman, tree: Path, client: ProvClient
+) -> None:
+    text = make_engine("local").request(ran.id).inputs["text"]["location"]
+    path = text.removeprefix("file://")
+    assert run("contained.cwl", "--resume", ran.id, text=path).exit_code == 0
+    assert all(step.is_reused for step in newest().steps)
+
+    other = import_image(podman, tree, IMAGE, "ENV VERSION=2")  # the same name
+    assert run("contained.cwl", "--resume", ran.id, text=path).exit_code == 0
+    podman("tag", image, IMAGE)
+    now = newest()
+    assert not any(step.is_reused for step in now.steps)
+
+    counts = [str(one.steps[0].activity) for one in (ran, now)]
+    differs = CliRunner().invoke(diff.main, counts)
+    assert differs.exit_code == 5, differs.output
+    assert f"sha256:{image}" in differs.stdout
+    assert f"sha256:{other}" in differs.stdout
+    touched = CliRunner().invoke(impact.main, [f"sha256:{other}", "--json"])
+    assert touched.exit_code == 0, touched.stderr
+    assert counts[1] in touched.stdout
+    assert counts[0] not in touched.stdout
+
+
+def test_what_goes_wrong_in_a_container_is_told_as_without(
+    here: Path, image: str, client: ProvClient
+) -> None:
+    steps = {
+        "bad": tool(IMAGE, "sh", "-c", "echo broken >&2; exit 3"),
+        "absent": tool("localhost/absent:1", "true"),
+    }
+    workflow = {
+        "cwlVersion": "v1.2", "class": "Workflow", "inputs": {"text": "File"}, "outputs": {},
+        "steps": {name: {"run": one, "in": {"text": "text"}, "out": []}
+                  for name, one in steps.items()},
+    }  # fmt: skip
+    (here / "wrong.cwl").write_text(json.dumps(workflow))
+    failed = run(here / "wrong.cwl")
+    assert failed.exit_code == 1
+    assert "exit code 3" in failed.stderr
+    assert "broken" in failed.stderr
+    assert "podman has no image localhost/absent:1, and it cannot be pulled" in failed.stderr
+    absent = activities(client, newest())["absent"]
+    assert (absent["status"], absent["container"]["image"]) == ("error", "localhost/absent:1")
+
+
+def test_a_hint_is_followed_where_an_engine_is_named(
+    here: Path, image: str, client: ProvClient
+) -> None:
+    path = here / "hint.cwl"
+    path.write_text(json.dumps(tool(IMAGE, "sh", "-c", "echo $PYTHONPATH", kind="hints")))
+    done = run(path, "--container", "podman")
+    assert done.exit_code == 0, done.stderr
+    assert Path(done.stdout.strip()).read_text() == "/opt\n"  # as the image has it
+    assert run(path).exit_code == 0
+    (step,) = activities(client, newest()).values()
+    assert not any(used["role"] == "container image" for used in step["used"])
+    assert f"run without the container that is a hint: {IMAGE}" in str(step)
+
+
+def test_a_container_does_not_outlive_the_command_that_started_it(
+    here: Path, image: str, podman: Podman
+) -> None:
+    path = here / "long.cwl"
+    path.write_text(json.dumps(tool(IMAGE, "sh", "-c", "sleep 600")))
+    assert run(path, "--detach").exit_code == 0
+    wait_for(lambda: podman("ps", "--quiet"))
+    started = newest()
+    (client,) = [
+        process
+        for process in psutil.Process(json.loads(run_file(started))["starting_pid"]).children()
+        if process.name() == "podman"
+    ]
+    client.kill()
+    wait_for(lambda: newest().is_final)
+    assert newest().state == "error"
+    assert podman("ps", "--quiet") == ""
+
+
+def run_file(status: RunStatus) -> str:
+    return (Path(str(status.directory)) / "run.json").read_text()
+
+
+def test_without_an_engine_it_is_said_what_is_missing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "words.txt").touch()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PROV_STATE_DIR", str(tmp_path / "state"))
+    monkeypatch.setenv("PATH", str(tmp_path))
+    none = run("contained.cwl")
+    assert none.exit_code == 2
+    assert "requires a container (DockerRequirement: localhost/tools:1)" in none.stderr
+    assert "none of apptainer, podman, docker" in none.stderr
+    named = run("contained.cwl", "--container", "podman")
+    assert named.exit_code == 2
+    assert "the container engine podman is not here: no podman on the PATH" in named.stderr
+    refused = run("contained.cwl", "--container", "none")
+    assert refused.exit_code == 2
+    assert "--container none was said" in refused.stderr
+    assert not list(tmp_path.glob("state/runs/*"))
+
+
+def test_the_command_offers_the_engines_that_there_are() -> None:
+    assert _runs.CONTAINER_ENGINES == (*ENGINES, NO_ENGINE)  # noqa: SIM300
