@@ -8,12 +8,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from provmanager.errors import JSONDict, NotFoundError, ProvError
+from provmanager.errors import JSONDict, NotFoundError, ProvError, UsageError
 
 from ._cli import Output, ServerOptions, connect
 
 if TYPE_CHECKING:
-    from jobs.ctadirac import DiracJob
+    from jobs.ctadirac import Additions, DiracJob
     from jobs.engines import RunRequest
 
 
@@ -76,25 +76,48 @@ class DescribedJob:
         return replace(request, inputs=inputs, job=asked_of_grid(self.job))
 
 
-def translated(source: str | None, output: Output) -> str | None:
+def translated(
+    source: str | None, settings: tuple[str, ...], output: Output
+) -> tuple[str | None, tuple[str, ...]]:
     """Return the production that a file of CTADIRAC's ``ProdSteps`` is; other sources as they are.
 
-    What it is made of lies in the state directory, under the digest of the file.
+    What it is made of lies in the state directory, under the digest of the file. Of the settings
+    (``NAME=VALUE``) those are returned that the translation has no use for.
     """
     path = Path(source or "")
     if path.suffix not in (".yml", ".yaml"):  # before anything heavy is imported
-        return source
+        return source, settings
     from jobs.ctadirac import is_prod_steps, translate_production
 
     if not is_prod_steps(path):
-        return source
+        return source, settings
     from provmanager.config import state_dir
     from provmanager.ids import file_sha256
 
     folder = state_dir() / "documents" / file_sha256(path)[:16]
-    made = translate_production(path, folder)
+    more, others = _additions(settings)
+    made = translate_production(path, folder, more)
     output.note(f"{path} is a production of CTADIRAC, translated to {made}")
-    return str(made)
+    return str(made), others
+
+
+def _additions(settings: tuple[str, ...]) -> "tuple[Additions, tuple[str, ...]]":
+    """Return what ``--set datasets=FILE`` and ``--set runs=N`` add, and the other settings."""
+    from jobs.ctadirac import Additions, read_datasets
+
+    told: dict[str, list[str]] = {"datasets": [], "runs": []}
+    others = []
+    for setting in settings:
+        name, _, value = setting.partition("=")
+        if name in told:
+            told[name].append(value)
+        else:
+            others.append(setting)
+    runs = told["runs"][-1] if told["runs"] else None
+    if runs is not None and not (runs.isascii() and runs.isdigit() and int(runs) > 0):
+        raise UsageError(f"--set runs={runs}: expected a whole number from 1 on")
+    datasets = {n: q for file in told["datasets"] for n, q in read_datasets(Path(file)).items()}
+    return Additions(datasets=datasets, runs=int(runs) if runs else None), tuple(others)
 
 
 def read_source(source: str) -> DescribedJob | None:

@@ -131,9 +131,10 @@ def main(
     by how many it is submitted. Ctrl-C leaves its runs alone; submitted again, it goes on.
 
     A job description is the XML or JDL of DIRAC's and CTADIRAC's job classes; a production may be
-    one of CTADIRAC too (ProdSteps).
+    one of CTADIRAC too (ProdSteps): --set datasets=FILE says what its datasets are, as
+    cta-prod-show-dataset prints them, and --set runs=N how often its simulations are run.
     """
-    pipeline = translated(pipeline, output)
+    pipeline, settings = translated(pipeline, settings, output)
     if names_production(pipeline):
         refuse_options(
             config=config, set=settings, resume=resume, again=is_again, run_dir=run_dir,

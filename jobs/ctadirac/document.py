@@ -10,7 +10,7 @@ from .description import DiracJob
 PROGRAM = "prov-dirac-steps"
 """Runs the steps, on whichever node."""
 
-INPUT_DATA, LFNS = "input_data", "lfns"
+INPUT_DATA, LFNS, JOB_NUMBER = "input_data", "lfns", "job_number"
 _METADATA = ("MCCampaign", "site", "particle", "configuration_id", "data_level")
 
 
@@ -35,6 +35,11 @@ def make_document(job: DiracJob) -> JSONDict:
             },
             "input_sandbox": files
             | {"doc": "Files of the input sandbox.", "inputBinding": {"prefix": "--sandbox"}},
+            JOB_NUMBER: {
+                "type": "int?",
+                "doc": "JOB_ID: the number of the job in its production.",
+                "inputBinding": {"prefix": "--job-number"},
+            },
             "config": {
                 "type": "Directory?",
                 "doc": "Settings that else lie in the software area (config of ctapipe).",

@@ -14,7 +14,9 @@ import stat
 import subprocess
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
+from urllib.parse import unquote
 
 from provmanager.capture import Run
 from provmanager.capture.command import observed
@@ -22,6 +24,7 @@ from provmanager.errors import ProvError
 
 from .description import DiracJob, DiracStep, read_job
 from .registration import PROGRAM, record_metadata
+from .simulation import JOB_ID
 from .standins import StandIns
 from .tool_logs import ToolLogs
 
@@ -33,7 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     told = _parser().parse_args(arguments)
     folder = Path.cwd()
     try:
-        job = read_job(told.description)
+        job = numbered(read_job(told.description), told.job_number)
         inputs = [_brought(path, folder) for path in told.input_data]
         for path in told.sandbox:
             _brought(path, folder)
@@ -52,6 +55,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--input-data", type=Path, nargs="*", default=[])
     parser.add_argument("--lfn", nargs="*", default=[])
     parser.add_argument("--sandbox", type=Path, nargs="*", default=[])
+    parser.add_argument("--job-number", type=int)
     parser.add_argument("--config", type=Path)
     parser.add_argument("--any-version", action="store_true")
     return parser
@@ -63,6 +67,22 @@ def _brought(path: Path, folder: Path) -> Path:
     if not target.exists():
         target.symlink_to(path.absolute())
     return target
+
+
+def numbered(job: DiracJob, number: int | None) -> DiracJob:
+    """Return the job with its number in its production for ``@{JOB_ID}``, as DIRAC writes it."""
+    if number is None:
+        return job
+    steps = [replace(step, arguments=step.arguments.replace(JOB_ID, f"{number:08}"))
+             for step in job.steps]  # fmt: skip
+    return replace(job, steps=tuple(steps))
+
+
+def environment(job: DiracJob) -> dict[str, str]:
+    """Return the variables that a job sets for its programs (``ExecutionEnvironment``)."""
+    told = job.demands.get("ExecutionEnvironment", ())
+    pairs = told.split(";") if isinstance(told, str) else told
+    return {name: unquote(value) for name, sign, value in (p.partition("=") for p in pairs) if sign}
 
 
 class _Steps:
@@ -107,7 +127,7 @@ class _Steps:
             else:
                 code = subprocess.run(
                     [program, *command[1:]], stdout=stream, stderr=subprocess.STDOUT, check=False,
-                    cwd=self.folder, env={**os.environ, **run.environ()},
+                    cwd=self.folder, env={**os.environ, **environment(self.job), **run.environ()},
                 ).returncode  # fmt: skip
         code = code if code >= 0 else 128 - code
         if code:

@@ -5,6 +5,7 @@ metadata queries on DIRAC's file catalogue become queries on the record.
 """
 
 import json
+import os
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -13,69 +14,46 @@ from typing import Any
 
 from provmanager.errors import JSONDict, NotFoundError, UsageError
 
-from .description import DiracJob, DiracStep
-from .document import INPUT_DATA, make_document, make_inputs
+from .datasets import Datasets
+from .description import DiracJob
+from .document import INPUT_DATA, JOB_NUMBER, make_document, make_inputs
+from .job_classes import KINDS, Config, Step, make_job
+from .simulation import SETTINGS, make_simulation
 from .workflow_xml import write_xml
 
 _IS_ONE = re.compile(r"^ProdSteps\s*:", re.MULTILINE)
 _NSB = {"dark": 1, "half": 5, "full": 19}
 _AZIMUTH = {"North": 180, "South": 0}
-_FILE_METADATA = ("nsb", "div_ang", "split")
 _SECTIONS = {"ProdSteps", "Common"}
 _STEP = {"ID", "name", "input_meta_query", "job_config"}
 _COMMON = {"MCCampaign", "configuration_id", "base_path"}
-_CONFIG = {
-    "type", "version", "group_size", "options", "output_extension", "data_level", "catalogs",
-    "array_layout", "destination", "cpu_time", "split", *_COMMON,
+_SIMULATION = "mcsimulation"
+_OF_ALL = {"type", "version", "catalogs", "destination", "cpu_time", *_COMMON}
+_OF_FILES = {
+    "group_size", "options", "output_extension", "data_level", "array_layout", "split",
 }  # fmt: skip
+_IGNORED = {
+    "ctapipe_site_config": "CTADIRAC 3.1 keeps it and no job of it reads it: leave it out, and "
+    "name the settings in options, as -c FILE",
+}
+_BOUNDS = {">=": "min", "<=": "max"}
 _NAME = re.compile(r"[^A-Za-z0-9_-]+")
 
-Config = Mapping[str, Any]  # Any: YAML
 
+@dataclass(frozen=True, kw_only=True)
+class Additions:
+    """What a production of CTADIRAC does not say itself.
 
-@dataclass(frozen=True)
-class _Kind:
-    """A type of step, by the class of its jobs."""
+    Attributes
+    ----------
+    datasets : mapping
+        The metadata query of each dataset by its name.
+    runs : int, optional
+        How often a simulation is run.
+    """
 
-    job_type: str
-    name: str
-    program: str
-    steps: tuple[tuple[str, str, str], ...]
-    """(name, executable, log file) of the steps between set-up and data management."""
-    has_log: bool
-    ending: str
-
-
-_KINDS = {
-    "ctapipeprocessing": _Kind(
-        "DL0_Reprocessing", "ctapipe_process", "ctapipe-process",
-        (("Step_ctapipe_process", "./dirac_ctapipe-process_wrapper", "ctapipe_process_Log.txt"),),
-        has_log=True, ending="",
-    ),
-    "merging": _Kind(
-        "Merging", "ctapipe_merge", "ctapipe-merge",
-        (("Step_ctapipe_merge", "./dirac_ctapipe-merge_wrapper", "ctapipe_merge_Log.txt"),
-         ("Step_ctapipe_check-merge", "./dirac_ctapipe-check-merge_wrapper",
-          "ctapipe_check-merge_Log.txt")),
-        has_log=False, ending="merged.DL2.h5",
-    ),
-}  # fmt: skip
-
-
-@dataclass
-class _Step:
-    """A step as it is translated."""
-
-    number: int
-    config: Config
-    query: dict[str, Any]  # Any: values of metadata
-    parent: "_Step | None"
-    kind: _Kind
-    output: dict[str, Any] = field(default_factory=dict)
-
-    @property
-    def name(self) -> str:
-        return f"{self.kind.name}_{self.number}"
+    datasets: Datasets = field(default_factory=dict)
+    runs: int | None = None
 
 
 def is_prod_steps(path: Path) -> bool:
@@ -86,7 +64,7 @@ def is_prod_steps(path: Path) -> bool:
         return _IS_ONE.search(file.read(100_000).decode("utf-8", "replace")) is not None
 
 
-def translate_production(path: Path, folder: Path) -> Path:
+def translate_production(path: Path, folder: Path, more: Additions | None = None) -> Path:
     """Write the production, and the workflow and job description of each step, into `folder`.
 
     Returns the path of the ``production.yml``. It is known by the name of the file translated.
@@ -100,9 +78,9 @@ def translate_production(path: Path, folder: Path) -> Path:
     """
     told = _read(path)
     problems: list[str] = []
-    steps = _steps(told, problems)
+    more = more or Additions()
     common = {k: v for k, v in (told.get("Common") or {}).items() if v is not None}
-    jobs = {step.number: _job(step, common, problems) for step in steps}
+    made = list(_steps(told, common, more, problems))
     if problems:
         raise UsageError(
             f"{path} cannot be translated to a production of ours:\n"
@@ -115,12 +93,12 @@ def translate_production(path: Path, folder: Path) -> Path:
         "description": f"translated from {path.name} of CTADIRAC",
         "metadata": {k: v for k, v in common.items() if k in _COMMON},
         "engine": "diracx",
-        "steps": [_written(step, jobs[step.number], folder) for step in steps],
+        "steps": [_written(step, job, folder, more) for step, job in made],
     }
     import yaml
 
     target = folder / "production.yml"
-    target.write_text(yaml.safe_dump(document, sort_keys=False, allow_unicode=True), "utf-8")
+    _place(target, yaml.safe_dump(document, sort_keys=False, allow_unicode=True))
     return target
 
 
@@ -138,11 +116,13 @@ def _read(path: Path) -> Config:
     return told
 
 
-def _steps(told: Config, problems: list[str]) -> list[_Step]:
+def _steps(
+    told: Config, common: Config, more: Additions, problems: list[str]
+) -> Iterator[tuple[Step, DiracJob]]:
+    """Yield the steps with their jobs, each after its parent."""
     problems += [f"/{name}: not known" for name in sorted(set(told) - _SECTIONS)]
-    unknown = sorted(set(told.get("Common") or {}) - _COMMON)
-    problems += [f"/Common/{name}: not known" for name in unknown]
-    found: dict[int, _Step] = {}
+    problems += [f"/Common/{name}: not known" for name in sorted(set(common) - _COMMON)]
+    found: dict[int, Step] = {}
     ordered = sorted(enumerate(told["ProdSteps"]), key=lambda pair: _number(pair[1], pair[0]))
     for place, step in ordered:
         where = f"/ProdSteps/{place}"
@@ -151,21 +131,32 @@ def _steps(told: Config, problems: list[str]) -> list[_Step]:
             continue
         problems += [f"{where}/{name}: not known" for name in sorted(set(step) - _STEP)]
         number, config = step.get("ID"), step["job_config"]
-        kind = _KINDS.get(str(config.get("type", "")).lower())
+        type_ = str(config.get("type", "")).lower()
         if not isinstance(number, int) or number in found:
             problems.append(f"{where}/ID: {number!r}: expected a whole number of its own")
-        elif kind is None:
+            continue
+        if type_ not in KINDS and type_ != _SIMULATION:
             problems.append(
-                f"{where}/job_config/type: {config.get('type')!r}: expected CtapipeProcessing or "
-                "Merging; the others need CTADIRAC's file catalogue or software area"
+                f"{where}/job_config/type: {config.get('type')!r}: expected CtapipeProcessing, "
+                "Merging, CtapipeTrainEnergy, CtapipeTrainClassifier, CtapipeApplyModels or "
+                "MCSimulation"
             )
-        else:
-            wanted = step.get("input_meta_query") or {}
-            parent = _parent(wanted, found, where, problems)
-            query = dict(_query(wanted, where, problems))
-            problems += list(_unknown(config, where))
-            found[number] = _Step(number, config, query, parent, kind)
-    return list(found.values())
+            continue
+        problems += list(_unknown(config, where, SETTINGS if type_ == _SIMULATION else _OF_FILES))
+        asked = {} if type_ == _SIMULATION else step.get("input_meta_query") or {}
+        parent = _parent(asked, found, where, problems)
+        wanted = dict(_query(asked, where, more.datasets, problems, has_parent=parent is not None))
+        found[number] = one = Step(
+            number, config, common, {**(parent.output if parent else {}), **wanted}, wanted, parent,
+            KINDS.get(type_),
+        )  # fmt: skip
+        if one.kind is None and more.runs is None:
+            problems.append(
+                f"{where}: how often it is run is not said in the document, in CTADIRAC neither: "
+                "say it with --set runs=NUMBER"
+            )
+        yield one, (make_job(one, one.kind, problems) if one.kind
+                    else make_simulation(one, problems))  # fmt: skip
 
 
 def _number(step: object, place: int) -> int:
@@ -174,8 +165,8 @@ def _number(step: object, place: int) -> int:
 
 
 def _parent(
-    wanted: Config, found: Mapping[int, _Step], where: str, problems: list[str]
-) -> _Step | None:
+    wanted: Config, found: Mapping[int, Step], where: str, problems: list[str]
+) -> Step | None:
     number = wanted.get("parentID")
     if number is None:
         return None
@@ -187,22 +178,27 @@ def _parent(
     return found.get(number)
 
 
-def _query(wanted: Config, where: str, problems: list[str]) -> Iterator[tuple[str, Any]]:
+def _query(
+    wanted: Config, where: str, datasets: Datasets, problems: list[str], *, has_parent: bool
+) -> Iterator[tuple[str, Any]]:  # Any: YAML
     """Yield the metadata that inputs must have, named as in DIRAC's file catalogue."""
-    for name, value in wanted.items():
-        place = f"{where}/input_meta_query/{name}"
-        if value is None or name == "parentID":
-            continue
-        if name == "dataset":
+    name = wanted.get("dataset")
+    if name is not None and not has_parent:
+        if name in datasets:
+            yield from datasets[name].items()
+        else:
             problems.append(
-                f"{place}: {value} is kept in DIRAC's file catalogue: write its metadata in its "
-                f"place (cta-prod-show-dataset {value} shows them)"
+                f"{where}/input_meta_query/dataset: {name} is kept in DIRAC's file catalogue: let "
+                f"cta-prod-show-dataset {name} --long print it to a file, and say --set "
+                "datasets=FILE; or write its metadata in its place"
             )
+    for name, value in wanted.items():
+        if value is None or name in ("parentID", "dataset"):
             continue
         try:
             yield _condition(name, value)
         except (KeyError, TypeError, ValueError):
-            problems.append(f"{place}: {value!r}: not known")
+            problems.append(f"{where}/input_meta_query/{name}: {value!r}: not known")
 
 
 def _condition(name: str, value: Any) -> tuple[str, Any]:  # Any: YAML
@@ -213,105 +209,63 @@ def _condition(name: str, value: Any) -> tuple[str, Any]:  # Any: YAML
         return "nsb", _NSB[value]
     if name == "zenith_angle":
         return "thetaP", float(value)
-    if isinstance(value, dict):
-        ((sign, value),) = value.items()
-        if sign not in ("=", "in"):
-            raise ValueError(sign)
+    _asked(value)
     return name, str(value) if name in ("sct", "div_ang") else value
 
 
-def _unknown(config: Config, where: str) -> Iterator[str]:
-    for name in sorted(set(config) - _CONFIG):
-        yield f"{where}/job_config/{name}: not known to the jobs that can be translated"
-    for name in ("version",):
-        if not config.get(name):
-            yield f"{where}/job_config/{name}: is missing"
+def _asked(value: Any) -> Any:  # Any: JSON
+    """Return a condition of DIRAC's file catalogue as a query on the record has it."""
+    if not isinstance(value, dict):
+        return value
+    if set(value) <= set(_BOUNDS):
+        return {_BOUNDS[sign]: bound for sign, bound in value.items()}
+    ((sign, alone),) = value.items()
+    if sign not in ("=", "in"):
+        raise ValueError(sign)
+    return alone
 
 
-def _job(step: _Step, common: Config, problems: list[str]) -> DiracJob:
-    """Return the job of a step, with the steps that CTADIRAC's job class gives it."""
-    known = {**(step.parent.output if step.parent else {}), **step.query}
-    config = {k: v for k, v in step.config.items() if v is not None}
-    told = {**known, **common, **config}
-    where = f"step {step.number}"
-    files = {name: told[name] for name in _FILE_METADATA if name in {**known, **config}}
-    for name in ("array_layout", "site", "phiP", "thetaP", "MCCampaign", "configuration_id",
-                 "base_path"):  # fmt: skip
-        if name not in told:
-            problems.append(f"{where}: {name} is missing: in the query, job_config or Common")
-    level = int(config.get("data_level", 2))
-    output = {
-        "array_layout": told.get("array_layout"), "site": told.get("site"),
-        **({"particle": told["particle"]} if "particle" in told else {}),
-        "phiP": told.get("phiP"), "thetaP": told.get("thetaP"), "sct": told.get("sct", "False"),
-        "analysis_prog": step.kind.program, "analysis_prog_version": str(config.get("version")),
-        "data_level": level, "outputType": "Data",
-        "configuration_id": told.get("configuration_id"), "MCCampaign": told.get("MCCampaign"),
-    }  # fmt: skip
-    if step.kind.program == "ctapipe-merge":
-        output["merged"] = int(known.get("merged") or 0) + 1
-    step.output = {**output, **files}
-    ending = config.get("output_extension") or step.kind.ending
-    if not ending:
-        problems.append(f"{where}: job_config/output_extension is missing")
-    arguments = f"--out_ext {ending} {config.get('options', '')}".rstrip()
-    first, *rest = step.kind.steps
-    steps = [
-        DiracStep("Step_SetupSoftware", "cta-prod-setup-software",
-                  f"-p ctapipe -v {config.get('version')} -a stage1 -g gcc48_default",
-                  "SetupSoftware_Log.txt"),
-        DiracStep(first[0], first[1], arguments, first[2]),
-        *(DiracStep(name, executable, "", log) for name, executable, log in rest),
-        *_managing(step, output, files, told),
-    ]  # fmt: skip
-    demands: dict[str, str | tuple[str, ...]] = {
-        "JobType": step.kind.job_type, "Priority": "1", "JobName": step.kind.name,
-    }  # fmt: skip
-    if config.get("cpu_time"):
-        demands["CPUTime"] = str(config["cpu_time"])
-    if config.get("destination"):
-        demands["Site"] = (str(config["destination"]),)
-    return DiracJob(Path(f"{step.name}.xml"), step.kind.name, tuple(steps), demands=demands)
+def _unknown(config: Config, where: str, known: set[str]) -> Iterator[str]:
+    for name in sorted(set(config) - known - _OF_ALL):
+        reason = _IGNORED.get(name, "not known to the jobs that can be translated")
+        yield f"{where}/job_config/{name}: {reason}"
+    if not config.get("version"):
+        yield f"{where}/job_config/version: is missing"
 
 
-def _managing(step: _Step, output: Config, files: Config, told: Config) -> Iterator[DiracStep]:
-    """Yield the steps that put the products into DIRAC's file catalogue."""
-    catalogs = str(told.get("catalogs") or "DIRACFileCatalog").replace(", ", ",").split(",")
-    common = f"{told.get('base_path')} '{{}}' ctapipe_dl{output['data_level']} analysis"
-    named = json.dumps(catalogs)
-    wanted = [("DataManagement", "./Data/*.h5", files, "Data update_ts")]
-    if step.kind.has_log:
-        wanted.append(("LogManagement", "./Data/*.log_and_prov.tgz", {}, "Log"))
-    for name, pattern, metadata, rest in wanted:
-        yield DiracStep(
-            f"Step_{name}", "cta-prod-managedata",
-            f"'{json.dumps(output)}' '{json.dumps(metadata)}' {common.format(pattern)} "
-            f"'{named}' {rest}",
-            f"{name}_Log.txt",
-        )  # fmt: skip
-
-
-def _written(step: _Step, job: DiracJob, folder: Path) -> JSONDict:
+def _written(step: Step, job: DiracJob, folder: Path, more: Additions) -> JSONDict:
     """Write what a step runs, and return the step of the production."""
-    (folder / f"{step.name}.xml").write_text(write_xml(job), "utf-8")
-    document = json.dumps(make_document(job), indent=2)
-    (folder / f"{step.name}.cwl").write_text(document + "\n", "utf-8")
+    _place(folder / f"{step.name}.xml", write_xml(job))
+    _place(folder / f"{step.name}.cwl", json.dumps(make_document(job), indent=2) + "\n")
     inputs = {k: v for k, v in make_inputs(job).items() if isinstance(v, str)}
     inputs["production"] = "${production}-${step}"  # there, the number of a transformation
-    query: JSONDict = {"metadata": step.query} if step.query else {}
-    if step.parent is not None:
-        query |= {"from": step.parent.name, "output": "data", "name": "*.h5"}
-    asked = {"job_type": step.kind.job_type}
+    asked: JSONDict = {"job_type": job.demands["JobType"]}
     if "CPUTime" in job.demands:
-        asked["cpu_time_s"] = int(str(job.demands["CPUTime"]))  # type: ignore[assignment]
+        asked["cpu_time_s"] = int(str(job.demands["CPUTime"]))
     if "Site" in job.demands:
-        asked["sites"] = list(job.demands["Site"])  # type: ignore[assignment]
+        asked["sites"] = list(job.demands["Site"])
     return {
         "name": step.name,
-        "input": query,
-        "group": {"size": int(step.config.get("group_size") or 1)},
+        **(_taking(step) if step.kind else {"generate": {"runs": more.runs,
+                                                         "parameter": JOB_NUMBER}}),
         "workflow": f"{step.name}.cwl",
-        "files": INPUT_DATA,
         "inputs": {**inputs, "description": {"class": "File", "location": f"{step.name}.xml"}},
         "job": asked,
-    }
+    }  # fmt: skip
+
+
+def _taking(step: Step) -> JSONDict:
+    """Return which files a step takes."""
+    wanted = {name: _asked(value) for name, value in step.wanted.items()}
+    query: JSONDict = {"metadata": wanted} if wanted else {}
+    if step.parent is not None:
+        query |= {"from": step.parent.name, "output": "data", "name": step.parent.products}
+    size = {"size": int(step.config.get("group_size") or 1)}
+    return {"input": query, "group": size, "files": INPUT_DATA}
+
+
+def _place(path: Path, text: str) -> None:
+    """Write a file at once: another submitter of the same document may be reading it."""
+    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    partial.write_text(text, "utf-8")
+    partial.replace(path)

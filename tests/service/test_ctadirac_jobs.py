@@ -302,3 +302,62 @@ def test_a_production_of_ctadirac_takes_each_file_once_and_its_metadata_find_wha
     assert taken["name"].endswith("alpha_test_merged.DL2.h5")
     lineage = client.lineage(taken["id"])
     assert names <= {entity["name"] for entity in lineage["entities"]}
+
+
+SIMULATOR = """#!/bin/sh
+# What the software area of CTAO leaves in the folder of a job: here, one program that simulates.
+cat >dirac_prod_run <<'RUN'
+#!/bin/sh
+mkdir -p Data
+echo "$NSHOW showers of run $4: $*" >"Data/gamma_run$4-prod6-paranal-dark.simtel.zst"
+RUN
+chmod +x dirac_prod_run
+"""
+
+
+def test_a_simulation_of_ctadirac_runs_once_for_each_number(client, folder, monkeypatch) -> None:
+    programs = folder / "bin"
+    programs.mkdir()
+    for name, text in (
+        ("cta-prod-setup-software", SIMULATOR), ("dirac_simtel_check", "#!/bin/sh\nls $1\n"),
+    ):  # fmt: skip
+        (programs / name).write_text(text)
+        (programs / name).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{programs}:{os.environ['PATH']}")
+    campaign = f"Test-{uuid.uuid4()}"
+    source = folder / f"simulation-{uuid.uuid4()}.yml"
+    source.write_text(
+        "ProdSteps:\n"
+        "  - ID: 1\n"
+        "    input_meta_query: {}\n"
+        "    job_config: {type: MCSimulation, version: 2022-08-03, site: Paranal, moon: dark,\n"
+        "      particle: gamma, pointing_dir: North, zenith_angle: 20, n_shower: 10}\n"
+        f"Common: {{MCCampaign: {campaign}, configuration_id: 15, base_path: /ctao/MC}}\n"
+    )
+    refused = submitted(str(source), "--engine", "local")
+    assert refused.exit_code == 2
+    assert "--set runs=NUMBER" in refused.stderr
+    done = submitted(str(source), "--engine", "local", "--set", "runs=2", "--json")
+    assert done.exit_code == 0, done.output
+    (step,) = json.loads(done.stdout)["steps"]
+    assert (step["inputs"]["completed"], step["generate"]["parameter"]) == (2, "job_number")
+
+    later = folder / "later.yml"
+    later.write_text(
+        "ProdSteps:\n"
+        "  - ID: 1\n"
+        f"    input_meta_query: {{MCCampaign: {campaign}, particle: gamma, thetaP: 20.0,\n"
+        "      phiP: 180, site: Paranal, moon: dark, array_layout: Prod6-Hyperarray,\n"
+        "      data_level: -1, outputType: Data}\n"
+        "    job_config: {type: CtapipeProcessing, version: v0.19.2, data_level: 2,\n"
+        "      output_extension: DL2.h5}\n"
+        f"Common: {{MCCampaign: {campaign}, configuration_id: 15, base_path: /ctao/MC}}\n"
+    )
+    found = submitted(str(later), "--engine", "local", "--dry-run", "--json")
+    assert found.exit_code == 0, found.output
+    taken = [group["inputs"][0] for group in json.loads(found.stdout)]
+    assert sorted(one["name"] for one in taken) == [
+        f"gamma_run{number}-prod6-paranal-dark.simtel.zst" for number in ("00000001", "00000002")
+    ]
+    made = Path(taken[0]["locations"][0].removeprefix("file://").partition("/")[2])
+    assert Path("/", made).read_text().startswith("10 showers of run 0000000")

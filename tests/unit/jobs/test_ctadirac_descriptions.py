@@ -7,15 +7,19 @@ from pathlib import Path
 import pytest
 
 from jobs.ctadirac import (
+    Additions,
     asked_of_grid,
     is_prod_steps,
     make_inputs,
+    read_datasets,
     read_job,
     translate_production,
     write_xml,
 )
+from jobs.ctadirac.node import environment, numbered
 from jobs.productions import load_production
 from provmanager.errors import NotFoundError, UsageError
+from provmanager.model.productions import RunNumbers
 
 MADE = Path(__file__).parents[2] / "data" / "ctadirac"
 
@@ -134,12 +138,7 @@ def test_a_production_of_ctadirac_gets_the_jobs_that_ctadirac_makes_of_it(tmp_pa
     names = ["ctapipe_process_1", "ctapipe_merge_2", "ctapipe_merge_3"]
     assert [step.name for step in loaded.production.steps] == names
     for number, name in enumerate(names, 1):
-        theirs = read_job(source.with_name(f"{source.stem}.{number}.xml"))
-        ours = read_job(tmp_path / "made" / f"{name}.xml")
-        for one, other in zip(theirs.steps, ours.steps, strict=True):
-            assert (one.name, one.executable, one.words(), one.log_file) == (
-                other.name, other.executable, other.words(), other.log_file,
-            )  # fmt: skip
+        assert_ctadiracs(source, number, tmp_path / "made" / f"{name}.xml")
     first, second, third = loaded.production.steps
     assert first.input.metadata == {
         "MCCampaign": "PROD5", "array_layout": "Alpha", "site": "Paranal", "particle": "gamma",
@@ -150,14 +149,82 @@ def test_a_production_of_ctadirac_gets_the_jobs_that_ctadirac_makes_of_it(tmp_pa
     assert [step.group_size for step in loaded.production.steps] == [2, 50, 10000]
 
 
+def assert_ctadiracs(source: Path, number: int, made: Path) -> None:
+    """Compare a job with the one that CTADIRAC made of that step."""
+    theirs, ours = read_job(source.with_name(f"{source.stem}.{number}.xml")), read_job(made)
+    for one, other in zip(theirs.steps, ours.steps, strict=True):
+        assert (one.name, one.executable, one.words(), one.log_file) == (
+            other.name, other.executable, other.words(), other.log_file,
+        )  # fmt: skip
+    asked = {k: v for k, v in theirs.demands.items() if k in ours.demands}
+    assert asked == ours.demands
+
+
+def test_simulations_models_and_datasets_get_the_jobs_that_ctadirac_makes_of_them(tmp_path):
+    source = MADE / "productions" / "simulate_and_train.yml"
+    more = Additions(datasets=read_datasets(source.with_name("datasets.txt")), runs=40)
+    loaded = load_production(translate_production(source, tmp_path / "made", more))
+    steps = loaded.production.steps
+    for number, step in enumerate(steps, 1):
+        assert_ctadiracs(source, number, tmp_path / "made" / f"{step.name}.xml")
+    assert steps[0].numbers == RunNumbers(runs=40, first=1, parameter="job_number")
+    wanted = steps[1].input.metadata
+    assert (wanted["thetaP"], wanted["split"], wanted["data_level"]) == (20.0, "train_en", -1)
+    assert [(s.input.from_step, s.input.name) for s in steps[2:]] == [
+        (steps[1].name, "*.h5"), (None, None), (steps[3].name, "*.h5"),
+    ]  # fmt: skip
+    simulation = read_job(tmp_path / "made" / "simulation_1.xml")
+    assert environment(simulation) == {"NSHOW": "10"}
+    run = numbered(simulation, 12).steps
+    assert "--run-number 00000012 " in run[1].arguments
+    assert not any("@{" in step.arguments for step in run)
+
+
+def test_a_simulation_asks_how_often_it_is_run_and_a_dataset_what_it_is(tmp_path):
+    with pytest.raises(UsageError) as caught:
+        translate_production(MADE / "productions" / "simulate_and_train.yml", tmp_path / "made")
+    assert "/ProdSteps/0: how often it is run" in caught.value.message
+    assert "/ProdSteps/1/input_meta_query/dataset: Prod6_Paranal" in caught.value.message
+    path = tmp_path / "simulation.yml"
+    path.write_text(
+        "ProdSteps:\n"
+        "  - {ID: 1, input_meta_query: {}, job_config: {type: MCSimulation, version: v1,\n"
+        "     particle: neutrino, moon: blue, div_ang: 3, sct: some, site: Paranal}}\n"
+    )
+    with pytest.raises(UsageError) as caught:
+        translate_production(path, tmp_path / "made", Additions(runs=1))
+    for said in (
+        "particle: 'neutrino': expected one of gamma,", "moon: 'blue'", "div_ang: 3",
+        "sct: 'some'", "n_shower is missing", "zenith_angle is missing", "pointing_dir is missing",
+    ):  # fmt: skip
+        assert f"step 1: job_config/{said}" in caught.value.message
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("nothing\n", "expected datasets"),
+        ("Dataset name: a\nMetaQuery\n", "expected the query of a"),
+        ("Dataset name: a\n{'x': print()}\n", r"datasets.txt:2: no Python object"),
+        ("Dataset name: a\n{1: 2}\n", "names of metadata"),
+    ],
+)
+def test_what_tells_of_no_dataset_is_refused(tmp_path, text, said):
+    path = tmp_path / "datasets.txt"
+    path.write_text(text)
+    with pytest.raises(UsageError, match=said):
+        read_datasets(path)
+
+
 def test_what_of_a_production_cannot_be_translated_is_named_with_its_place(tmp_path):
     path = tmp_path / "prod.yml"
     path.write_text(
         "ProdSteps:\n"
         "  - {ID: 1, input_meta_query: {dataset: Prod5_DL0, moon: blue},\n"
-        "     job_config: {type: CtapipeProcessing, version: v1, ctapipe_site_config: x.yml}}\n"
+        "     job_config: {type: CtapipeProcessing, version: v1, ctapipe_site_config: x.yml,\n"
+        "       input_limit: 3}}\n"
         "  - {ID: 2, input_meta_query: {parentID: 7}, job_config: {type: Merging}}\n"
-        "  - {ID: 3, input_meta_query: {}, job_config: {type: CtapipeTrainEnergy}}\n"
+        "  - {ID: 3, input_meta_query: {}, job_config: {type: SimPipe}}\n"
         "  - {input_meta_query: {}}\n"
         "Common: {MCCampaign: X, other: 1}\n"
     )
@@ -166,10 +233,11 @@ def test_what_of_a_production_cannot_be_translated_is_named_with_its_place(tmp_p
     for said in (
         "/ProdSteps/0/input_meta_query/dataset: Prod5_DL0 is kept in DIRAC's file catalogue",
         "/ProdSteps/0/input_meta_query/moon: 'blue'",
-        "/ProdSteps/0/job_config/ctapipe_site_config: not known",
+        "/ProdSteps/0/job_config/ctapipe_site_config: CTADIRAC 3.1 keeps it and no job of it reads",
+        "/ProdSteps/0/job_config/input_limit: not known",
         "/ProdSteps/1/input_meta_query/parentID: 7",
         "/ProdSteps/1/job_config/version: is missing",
-        "/ProdSteps/2/job_config/type: 'CtapipeTrainEnergy'",
+        "/ProdSteps/2/job_config/type: 'SimPipe'",
         "/ProdSteps/3: expected ID",
         "/Common/other",
         "step 1: array_layout is missing",
