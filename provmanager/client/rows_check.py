@@ -9,13 +9,14 @@ import base64
 import hashlib
 import json
 import zlib
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 from uuid import UUID
 
 from provmanager.errors import NotFoundError, ProvError, from_wire
 from provmanager.model.merkle import is_included, leaf_hash
-from provmanager.model.rebuilt import DocumentCopy, RefusedCopy, RowDifference
+from provmanager.model.rebuilt import MOST_DIFFERENCES, DocumentCopy, RefusedCopy, RowDifference
 
 from .findings import Finding, Progress
 from .log_check import CheckedLog
@@ -82,6 +83,10 @@ def verify_rows(
     )
     yield from told.findings
     yield from explain(found, told.left_out, aside)
+    kinds = Counter((d.relation, d.stood is None) for d in found)
+    for relation in sorted({r for (r, _), n in kinds.items() if n >= MOST_DIFFERENCES}):
+        text = f"more of its rows differ than the {MOST_DIFFERENCES} that were looked at"
+        yield Finding("row", relation, "differs", text)
     if not told.findings and not refused and not told.left_out:
         text = f"the stored bytes of {told.n_documents} are as they were recorded"
         yield Finding("document", "documents", "ok", text)

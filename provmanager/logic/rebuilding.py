@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from provmanager.errors import NotFoundError
 from provmanager.model import Role
 from provmanager.model.mention import keys_of
-from provmanager.model.rebuilt import DocumentCopy, RefusedCopy, RowDifference
+from provmanager.model.rebuilt import MOST_DIFFERENCES, DocumentCopy, RefusedCopy, RowDifference
 from provmanager.store import beside, canonical
 from provmanager.store import known as known_store
 from provmanager.store import lineage as lineage_store
@@ -23,8 +23,6 @@ from .mentions import LocationPolicy
 from .resolution import known_by_keys
 
 _BATCH = 500
-MOST_DIFFERENCES = 1000
-"""So many rows of either record are named; there is more wrong than a person reads, then."""
 
 
 class Copy(NamedTuple):

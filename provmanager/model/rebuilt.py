@@ -2,6 +2,9 @@
 
 from typing import Any, NamedTuple
 
+MOST_DIFFERENCES = 1000
+"""So many rows of a kind are named, of either record; then more is wrong than a person reads."""
+
 
 class DocumentCopy(NamedTuple):
     """A document as it is stored."""

@@ -1,6 +1,7 @@
 """Rows of two records beside each other: the one that stands, and the one made anew."""
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 from sqlalchemy import text
 from sqlalchemy.orm import Session
@@ -43,12 +44,25 @@ def _put(session: Session, lines: Sequence[tuple[str, str]], stood: bool) -> Non
 
 
 def differences(session: Session, limit: int) -> list[RowDifference]:
-    """Return up to `limit` rows that only the one has, and as many that only the other has."""
+    """Return rows that only the one has, and those that only the other has.
+
+    Of each kind of rows, up to `limit` of either.
+    """
     each = "SELECT relation, content FROM beside WHERE stood"
     other = "SELECT relation, content FROM beside WHERE NOT stood"
-    end = f"ORDER BY 1, 2 LIMIT {int(limit)}"
-    stood = session.execute(text(f"({each} EXCEPT ALL {other}) {end}")).all()
-    rebuilt = session.execute(text(f"({other} EXCEPT ALL {each}) {end}")).all()
+
+    def first(query: str) -> list[tuple[str, dict[str, Any]]]:  # Any: column values
+        rows = session.execute(
+            text(
+                "SELECT relation, content FROM (SELECT relation, content, row_number() OVER "  # noqa: S608
+                f"(PARTITION BY relation ORDER BY content) AS n FROM ({query}) AS d) AS numbered "
+                "WHERE n <= :limit ORDER BY 1, 2"
+            ),
+            {"limit": limit},
+        )
+        return [(relation, row) for relation, row in rows]
+
+    stood, rebuilt = first(f"{each} EXCEPT ALL {other}"), first(f"{other} EXCEPT ALL {each}")
     return [
         *(RowDifference(relation, row, None) for relation, row in stood),
         *(RowDifference(relation, None, row) for relation, row in rebuilt),

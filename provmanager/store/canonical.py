@@ -233,14 +233,18 @@ RELATIONS = {
     ),
     **{
         table: Relation(
-            f"SELECT encode(x.sha256, 'hex') AS {table}, x.content FROM prov.{table} x "  # noqa: S608
+            f"SELECT encode(x.sha256, 'hex') AS {table}, {columns} FROM prov.{table} x "  # noqa: S608
             f"WHERE EXISTS (SELECT 1 FROM prov.activity a WHERE a.{table}_id = x.{table}_id)",
             (table,),
             f"EXISTS (SELECT 1 FROM prov.activity a JOIN prov.{table} x USING ({table}_id) "  # noqa: S608
             f"WHERE a.activity_uuid = ANY(CAST(:uuids AS uuid[])) "
             f"AND encode(x.sha256, 'hex') = t.{table})",
         )
-        for table in ("environment", "host", "container")
+        for table, columns in (
+            ("environment", "x.content"),
+            ("host", "x.name, x.content"),
+            ("container", "x.content"),
+        )
     },
     "package": Relation(
         """

@@ -218,6 +218,21 @@ def flip_document(session) -> None:
         (lambda s: change_document(s, "n_redactions = 1"), "document", "row of the document of"),
         (lambda s: change_document(s, "format = 'x'"), "document", "row of the document of"),
         (
+            lambda s: change_document(s, "received_at = received_at + interval '1 microsecond'"),
+            "document",
+            "row of the document of",
+        ),
+        (
+            lambda s: change_document(s, "size_bytes = size_bytes + 1"),
+            "document",
+            "row of the document of",
+        ),
+        (
+            lambda s: change_document(s, "stored_sha256 = sha256('x')"),
+            "document",
+            "row of the document of",
+        ),
+        (
             lambda s: change_document(s, "sha256 = set_byte(sha256, 0, get_byte(sha256, 0) # 1)"),
             "document",
             "row of the document of",
