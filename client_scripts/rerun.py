@@ -104,7 +104,14 @@ def main(
     keywords that differ in every run, such as DATE and the activity's id, do not count.
     """
     from jobs.engines import make_engine
-    from jobs.rerun import compare_results, grid_options, make_plan, on_nodes, software_changes
+    from jobs.rerun import (
+        compare_results,
+        grid_options,
+        make_plan,
+        missing_images,
+        on_nodes,
+        software_changes,
+    )
     from provmanager.client.verification import local_path
 
     runner = make_engine(engine)
@@ -125,6 +132,8 @@ def main(
         )
     if is_on_grid:
         plan = on_nodes(plan)
+    else:
+        plan.missing += missing_images(plan)
     _announce(plan, output)
     if folder is not None and not plan.missing:
         _write(plan, folder)
@@ -170,6 +179,8 @@ def _is_repeated(client: "ProvClient", entity: str) -> bool:
 def _announce(plan: "Plan", output: Output) -> None:
     for step in plan.steps:
         output.note(f"repeats {step.name} {step.version or ''} {step.activity}")
+        if step.image is not None:
+            output.note(f"  in the container image {step.image.name} {step.image.digest}")
         output.detail(f"  {_shown(step)}")
     for text in plan.missing:
         click.echo(f"missing: {text}", err=True)
@@ -182,7 +193,7 @@ def _run(
 ) -> "RunStatus":
     """Run the plan to its end, however that is."""
     from jobs.engines import RunRequest
-    from jobs.rerun import make_document
+    from jobs.rerun import container_engine, make_document
     from jobs.workflows import load_workflow, make_inputs
 
     from .rendering.runs import follow
@@ -200,6 +211,7 @@ def _run(
                 command=("prod-rerun", *sys.argv[1:]),
                 run_dir=run_dir,
                 environ=server_environ(server),
+                container=container_engine(plan) if runner.name == "local" else None,
             )
         )
         output.note(f"run {run_id}")
@@ -254,6 +266,8 @@ def _write(plan: "Plan", folder: Path) -> None:
     lines = ["#!/bin/sh", f"# Repeats the recorded runs that made {plan.product}.", "set -eu"]
     for step in plan.steps:
         folders = sorted({str(Path(o.path).parent) for o in step.outputs} - {"."})
+        if step.image is not None:
+            lines.append(f"# in the container image {step.image.name} ({step.image.digest}):")
         lines += [f"mkdir -p {shlex.quote(name)}" for name in folders]
         lines.append(_shown(step))
     script = folder / "rerun.sh"

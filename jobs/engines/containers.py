@@ -64,13 +64,19 @@ def find_engine(chosen: str | None = None) -> str | None:
         The one that is chosen is not here.
     """
     if chosen is None:
-        return next((name for name in ENGINES if shutil.which(_PROGRAMS[name])), None)
+        return next(filter(is_here, ENGINES), None)
     if chosen not in ENGINES:
         raise UsageError(f"no container engine {chosen!r}; there are: {', '.join(ENGINES)}")
-    program = _PROGRAMS[chosen]
-    if shutil.which(program) is None:
-        raise UsageError(f"the container engine {chosen} is not here: no {program} on the PATH")
+    if not is_here(chosen):
+        raise UsageError(
+            f"the container engine {chosen} is not here: no {_PROGRAMS[chosen]} on the PATH"
+        )
     return chosen
+
+
+def is_here(engine: str) -> bool:
+    """Whether a container engine is installed."""
+    return engine in _PROGRAMS and shutil.which(_PROGRAMS[engine]) is not None
 
 
 def engine_for(workflow: "Workflow", chosen: str | None) -> str | None:
@@ -115,11 +121,12 @@ def find_image(engine: str, name: str) -> Image | None:
         raise ProvError(f"{engine} does not work here: {_last_lines(done.stderr)}")
     (told, *_) = json.loads(done.stdout)
     found = _DIGEST.fullmatch(str(told.get("Id", "")))
+    sources = sorted(told.get("RepoDigests") or ())
     return Image(
         engine=engine,
-        name=name,
+        name=next(iter(told.get("RepoTags") or ()), name) if _DIGEST.fullmatch(name) else name,
         digest=f"sha256:{found['hex']}" if found else None,
-        sources=tuple(sorted(told.get("RepoDigests") or ())),
+        sources=tuple(one for one in sources if not one.startswith("localhost/")),
     )
 
 

@@ -8,6 +8,7 @@ from jobs.workflows import PLAN_ID
 from provmanager.errors import JSONDict
 from provmanager.ids import digest_of
 
+from .images import requirement_of
 from .plan import Input, Piece, Plan, Step
 
 
@@ -102,8 +103,11 @@ def _tool(step: Step) -> JSONDict:
     for name, value in step.streams.items():
         tool[name] = f"$(inputs.{inputs[value]}.path)" if name == "stdin" else value
     listing = _folders([f for f in folders if f != "."])
-    if listing:
-        tool["requirements"] = {"InitialWorkDirRequirement": {"listing": listing}}
+    needs: JSONDict = {"InitialWorkDirRequirement": {"listing": listing}} if listing else {}
+    if step.image is not None:
+        needs["DockerRequirement"] = requirement_of(step.image)
+    if needs:
+        tool["requirements"] = needs
     return tool
 
 

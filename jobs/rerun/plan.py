@@ -15,10 +15,14 @@ from pathlib import Path
 from typing import Any, Literal, Protocol
 from urllib.parse import unquote, urlsplit
 
+from jobs.engines.containers import Image
 from jobs.storage import is_lfn, normal_lfn
+from provmanager.capture.hosts import IMAGE_ROLE
 from provmanager.client.verification import recorded_sha256
 from provmanager.errors import JSONDict, NotFoundError
 from provmanager.ids import file_sha256
+
+from .images import program_within, recorded_image
 
 FileKind = Literal["text", "input", "output", "folder"]
 LocalPath = Callable[[str], Path | None]
@@ -93,6 +97,8 @@ class Step:
     outputs: tuple[Output, ...]
     streams: Mapping[str, str] = field(default_factory=dict)
     """``stdin``: the entity that was read so; ``stdout`` and ``stderr``: the path of an output."""
+    image: Image | None = None
+    """The container image that it is to run in."""
 
 
 @dataclass(slots=True)
@@ -159,6 +165,12 @@ class _Planner:
         self.plan.missing += missing
         if activity["status"] != "completed":
             self.plan.changed.append(f"{step.name} did not end well then: {activity['status']}")
+        named = (activity.get("container") or {}).get("image")
+        if named and not activity["container"].get("digest"):
+            self.plan.changed.append(
+                f"{step.name}: the record has no digest of its container image {named}: it runs "
+                "without"
+            )
         return True
 
     def with_command(self, activity_id: str) -> JSONDict | None:
@@ -285,8 +297,8 @@ def make_repeat_plan(
 
 def _once(used: Sequence[JSONDict]) -> list[JSONDict]:
     """Return the inputs that are files, each once whatever its roles."""
-    found = {item["entity"]: item for item in used if item.get("location")}
-    return list(found.values())
+    files = (item for item in used if item.get("location") and item["role"] != IMAGE_ROLE)
+    return list({item["entity"]: item for item in files}.values())
 
 
 def _step(
@@ -318,7 +330,12 @@ def _step(
     staged = (activity.get("details") or {}).get("staged") or {}
     read |= {name: read[path] for name, path in staged.items() if path in read}
     places = _Places(read, written, directory)
-    program, rest, missing = _program(arguments, command.get("executable"))
+    image = recorded_image(activity)
+    missing: list[str] = []
+    if image is not None:
+        program, rest = program_within(arguments, command.get("executable"))
+    else:
+        program, rest, missing = _program(arguments, command.get("executable"))
     return (
         Step(
             activity=activity["id"],
@@ -329,6 +346,7 @@ def _step(
             inputs=inputs,
             outputs=tuple(outputs),
             streams=_streams(activity, places),
+            image=image,
         ),
         missing,
     )

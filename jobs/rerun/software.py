@@ -34,6 +34,8 @@ def _changes(
     step: Step, environment: JSONDict | None, ask: Callable[[str], JSONDict | None]
 ) -> list[str]:
     name = step.name
+    if step.image is not None:  # the image has all of it
+        return []
     if not environment or not environment.get("packages"):
         return [f"{name}: the record does not say with which packages it ran"]
     interpreter = _interpreter(step.program)
@@ -49,7 +51,7 @@ def recorded_changes(plan: Plan, run: RunStatus, record: Record) -> list[str]:
     found = []
     done = {step.name: step.activity for step in run.steps if step.activity}
     for name, step in step_names(plan).items():
-        if name not in done:
+        if name not in done or step.image is not None:  # the image has all of it
             continue
         then = record.activity(step.activity)["environment"]
         now = _own_environment(record, done[name])

@@ -12,7 +12,7 @@ import pytest
 from click.testing import CliRunner, Result
 from service.images import Podman, import_image, make_tree, working_podman
 
-from client_scripts import _runs, diff, impact, submit
+from client_scripts import _runs, diff, impact, rerun, submit
 from jobs.engines import RunStatus, make_engine
 from jobs.engines.containers import ENGINES, NO_ENGINE
 from provmanager.client import ProvClient
@@ -38,6 +38,12 @@ def podman(tree: Path) -> Podman:
 def image(podman: Podman, tree: Path) -> str:
     """The id of `IMAGE`, as podman tells it."""
     return import_image(podman, tree, IMAGE)
+
+
+@pytest.fixture(scope="module")
+def other(podman: Podman, tree: Path) -> str:
+    """The id of another image."""
+    return import_image(podman, tree, "localhost/other:1", "ENV VERSION=2")
 
 
 @pytest.fixture(scope="module")
@@ -127,14 +133,14 @@ def test_tools_run_in_their_image_and_the_record_says_in_which(
 
 
 def test_a_resumed_run_takes_over_what_the_same_image_made_and_no_other(
-    here: Path, ran: RunStatus, image: str, podman: Podman, tree: Path, client: ProvClient
+    here: Path, ran: RunStatus, image: str, other: str, podman: Podman, client: ProvClient
 ) -> None:
     text = make_engine("local").request(ran.id).inputs["text"]["location"]
     path = text.removeprefix("file://")
     assert run("contained.cwl", "--resume", ran.id, text=path).exit_code == 0
     assert all(step.is_reused for step in newest().steps)
 
-    other = import_image(podman, tree, IMAGE, "ENV VERSION=2")  # the same name
+    podman("tag", other, IMAGE)
     assert run("contained.cwl", "--resume", ran.id, text=path).exit_code == 0
     podman("tag", image, IMAGE)
     now = newest()
@@ -149,6 +155,28 @@ def test_a_resumed_run_takes_over_what_the_same_image_made_and_no_other(
     assert touched.exit_code == 0, touched.stderr
     assert counts[1] in touched.stdout
     assert counts[0] not in touched.stdout
+
+
+def test_a_product_is_made_again_in_the_same_image_or_it_is_said_that_it_is_gone(
+    here: Path, ran: RunStatus, image: str, other: str, podman: Podman, client: ProvClient
+) -> None:
+    (product,) = client.activity(str(ran.steps[0].activity))["generated"]
+    podman("tag", other, IMAGE)
+    again = CliRunner().invoke(rerun.main, [product["entity"]])
+    assert again.exit_code == 0, again.output
+    assert "same bytes" in again.stdout
+    assert f"in the container image {IMAGE} sha256:{image}" in again.stderr
+    (step,) = activities(client, newest()).values()
+    assert step["container"]["digest"] == f"sha256:{image}"
+
+    podman("tag", image, "localhost/kept:1")
+    podman("save", "--quiet", "--output", here / "kept.tar", "localhost/kept:1")
+    podman("rmi", "--force", image)
+    gone = CliRunner().invoke(rerun.main, [product["entity"], "--dry-run"])
+    podman("load", "--quiet", "--input", here / "kept.tar")
+    podman("tag", image, IMAGE)
+    assert gone.exit_code == 5
+    assert f"podman has no image sha256:{image} ({IMAGE})" in gone.stderr
 
 
 def test_what_goes_wrong_in_a_container_is_told_as_without(

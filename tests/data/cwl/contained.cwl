@@ -12,7 +12,8 @@ steps:
       class: CommandLineTool
       baseCommand: [wc, -w]
       inputs:
-        text: {type: File, inputBinding: {position: 1}}
+        text: File
+      stdin: $(inputs.text.path)
       stdout: count.txt
       outputs:
         count: {type: stdout}
