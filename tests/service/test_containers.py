@@ -1,20 +1,29 @@
 """Tools in container images: a real engine, real images made of programs of this machine."""
 
+import hashlib
 import json
 import os
+import socket
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import psutil
 import pytest
 from click.testing import CliRunner, Result
 from service.images import Podman, import_image, make_tree, working_podman
 
+import jobs
 from client_scripts import _runs, diff, impact, rerun, submit
 from jobs.engines import RunStatus, make_engine
 from jobs.engines.containers import ENGINES, NO_ENGINE
+from jobs.engines.diracx.container import NodeContainer
+from jobs.engines.diracx.package import NodeSoftware, PackedWorkflow, make_package
+from jobs.workflows import load_workflow, make_inputs
 from provmanager.client import ProvClient
 
 CWL = Path(__file__).parents[1] / "data" / "cwl"
@@ -236,6 +245,119 @@ def test_a_container_does_not_outlive_the_command_that_started_it(
 
 def run_file(status: RunStatus) -> str:
     return (Path(str(status.directory)) / "run.json").read_text()
+
+
+def start_node(folder: Path, container: NodeContainer, **environ: str) -> "subprocess.Popen[str]":
+    """Start a job's script as a pilot does, in a folder of its own."""
+    workflow = load_workflow(str(CWL / "shell.cwl"))
+    job = {
+        "id": str(uuid4()), "name": "shell", "steps": ["shell"], "command": ["prod-submit"],
+        "max_parallel": None, "job_activity": str(uuid4()), "submitted_at": "2026-01-01T00:00:00Z",
+        "server": None, "agent": "Ada", "formers": [], "bring_products": True,
+    }  # fmt: skip
+    make_package(
+        folder, PackedWorkflow.of(workflow.location),
+        make_inputs(workflow, None, ["script=pwd; echo $PYTHONPATH"]), job,
+        software=NodeSoftware(python=sys.executable, container=container),
+    )  # fmt: skip
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("PROV_", "DIRAC"))}
+    return subprocess.Popen(
+        ["/bin/sh", "run.sh"], cwd=folder, env={**kept, "DIRACSITE": "A.Site.org", **environ},
+        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+
+
+def test_a_whole_job_runs_in_an_image_with_the_software_of_the_node(
+    podman: Podman, image: str, tmp_path: Path
+) -> None:
+    software = {str(Path(name).resolve()) for name in ("/usr", "/lib", "/lib64", sys.base_prefix)}
+    ours = {sys.prefix, str(Path(jobs.__file__).parents[1])}
+    (tmp_path / "tokens").mkdir()
+    (tmp_path / "tokens" / "token.json").write_text("{}")
+    node = start_node(
+        tmp_path / "job",
+        NodeContainer(image=IMAGE, engine="podman", binds=sorted(software | ours)),
+        DIRACX_CREDENTIALS_PATH=str(tmp_path / "tokens" / "token.json"), **podman.environ,
+    )  # fmt: skip
+    _, said = node.communicate(timeout=120)
+    assert node.returncode == 0, said
+    result = tmp_path / "job" / "result"
+    texts = [path.read_text() for path in (result / "job.prov.jsonl", result / "provenance.jsonl")]
+    records = [json.loads(line) for text in texts for line in text.splitlines()]
+    assert {record["name"] for record in records} == {"shell job", "shell"}
+    for record in records:
+        assert record["container"] == {
+            "runtime": "podman", "image": IMAGE, "digest": f"sha256:{image}",
+        }  # fmt: skip
+        used = {item["role"]: item for item in record["inputs"]}["container image"]
+        assert (used["name"], used["sha256"]) == (IMAGE, image)
+        assert record["host"]["name"] == socket.gethostname()
+        assert record["job"]["site"] == "A.Site.org"
+        assert record["agent"]["name"] == "Ada"
+    assert podman("ps", "--quiet") == ""
+
+
+STAND_IN = """\
+#!/bin/sh
+# Takes Apptainer's place: the options of a job's script, without a container.
+echo "$@" >> "$LISTED"
+[ "$1" = exec ] && shift
+while :; do
+    case $1 in
+    --pwd) cd "$2" || exit 1; shift 2 ;;
+    --bind) [ -d "$2" ] || exit 1; shift 2 ;;
+    *) break ;;
+    esac
+done
+export APPTAINER_CONTAINER="$1"
+shift
+exec "$@"
+"""
+
+
+def test_apptainer_is_given_the_image_the_folders_and_the_script(tmp_path: Path) -> None:
+    stand_in = tmp_path / "bin" / "apptainer"
+    stand_in.parent.mkdir()
+    stand_in.write_text(STAND_IN)
+    stand_in.chmod(0o755)
+    image, listed = tmp_path / "tools.sif", tmp_path / "listed"
+    image.write_bytes(b"image")
+    (tmp_path / "latest.sif").symlink_to(image)
+    container = NodeContainer(image=str(tmp_path / "latest.sif"), binds=("/usr", "/usr"))
+    node = start_node(
+        tmp_path / "job", container, LISTED=str(listed),
+        X509_USER_PROXY=str(tmp_path / "proxy"), PATH=f"{stand_in.parent}:{os.environ['PATH']}",
+    )  # fmt: skip
+    _, said = node.communicate(timeout=120)
+    assert node.returncode == 0, said
+    assert listed.read_text().split() == [
+        "exec", "--pwd", str(tmp_path / "job"), "--bind", "/usr", "--bind", str(tmp_path),
+        "--bind", str(tmp_path / "job"), str(image), "/bin/sh", "run.sh",
+    ]  # fmt: skip
+    record = (tmp_path / "job" / "result" / "job.prov.jsonl").read_text().splitlines()[-1]
+    digest = f"sha256:{hashlib.sha256(b'image').hexdigest()}"
+    assert json.loads(record)["container"] == {
+        "runtime": "apptainer", "image": str(image), "digest": digest,
+    }  # fmt: skip
+
+
+def test_a_node_without_an_engine_or_the_image_says_so(
+    podman: Podman, image: str, tmp_path: Path
+) -> None:
+    node = start_node(tmp_path / "none", NodeContainer(image=IMAGE), PATH="/nowhere")
+    assert f"in the container image {IMAGE}, and there is no apptainer, singular" in told(node)
+    absent = NodeContainer(image="localhost/absent:1", engine="podman")
+    node = start_node(tmp_path / "absent", absent, **podman.environ)
+    assert "has no container image localhost/absent:1, and cannot pull it" in told(node)
+    bare = NodeContainer(image=IMAGE, engine="podman")
+    node = start_node(tmp_path / "bare", bare, **podman.environ)
+    assert f"there is no {sys.executable} on {socket.gethostname()} in {IMAGE}:" in told(node)
+
+
+def told(node: "subprocess.Popen[str]") -> str:
+    _, said = node.communicate(timeout=120)
+    assert node.returncode == 127
+    return said
 
 
 def test_without_an_engine_it_is_said_what_is_missing(

@@ -182,6 +182,7 @@ class DiracxEngine:
             python=draft.options.python or sys.executable,
             wheels=draft.wheels.digest if draft.wheels else None,
             area=draft.options.software_area,
+            container=draft.options.node_container(),
         )
         draft.package = draft.directory.path / _PACKAGE
         resumes = info["resumes"]

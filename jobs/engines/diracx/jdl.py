@@ -13,6 +13,9 @@ from typing import Any, Self
 from jobs.storage import StorageOptions, normal_lfn
 from provmanager.errors import UsageError
 
+from ..containers import ENGINES as CONTAINER_ENGINES
+from .container import NodeContainer
+
 _REFUSED = '";[]{}\n\r\0'
 
 
@@ -40,6 +43,13 @@ class GridOptions:
         that they need, as they are installed here; `python` then needs no provmanager.
     software_area : str
         Folder on the nodes where what is made of the wheels is kept for other jobs.
+    container : str
+        Image in which the whole job runs on its node: the path of a file or folder of Apptainer,
+        on CVMFS say, or a name that the node's engine knows. `python` is one in it.
+    container_engine : str
+        ``apptainer``, ``podman`` or ``docker``; by default the first that a node has.
+    container_binds : tuple of str
+        Folders of the nodes that jobs see in it, under the same paths; as ``/cvmfs``.
     storage : StorageOptions, optional
         Where inputs that are LFNs are read, and products stored.
     bring_products : bool
@@ -55,6 +65,9 @@ class GridOptions:
     python: str = ""
     wheels: tuple[str, ...] = ()
     software_area: str = ""
+    container: str = ""
+    container_engine: str = ""
+    container_binds: tuple[str, ...] = ()
     storage: StorageOptions | None = None
     bring_products: bool = True
 
@@ -97,11 +110,31 @@ class GridOptions:
                 raise UsageError(f"{where}: {name} is {value!r}: expected {kind}")
             if name in _LISTS:
                 found[name] = tuple(items)
-        return replace(self, **found)
+        made = replace(self, **found)
+        if made.container_engine not in ("", *CONTAINER_ENGINES):
+            raise UsageError(
+                f"{where}: container_engine is {made.container_engine!r}: expected one of "
+                f"{', '.join(CONTAINER_ENGINES)}"
+            )
+        if any(not bind.startswith("/") or set(bind) & _NO_BIND for bind in made.container_binds):
+            raise UsageError(
+                f"{where}: container_binds is {list(made.container_binds)!r}: expected absolute "
+                "paths of folders without blanks, commas and colons"
+            )
+        return made
+
+    def node_container(self) -> NodeContainer | None:
+        """Return the image that jobs run in, if they are to."""
+        if not self.container:
+            return None
+        return NodeContainer(
+            image=self.container, engine=self.container_engine, binds=self.container_binds
+        )
 
 
 _WANTED = {"cpu_time_s": int, "priority": int, "bring_products": bool}
-_LISTS = ("sites", "banned_sites", "wheels")
+_LISTS = ("sites", "banned_sites", "wheels", "container_binds")
+_NO_BIND = frozenset(" \t\n,:*?[")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -13,6 +13,7 @@ from typing import Any, Self
 from jobs.storage import ANY_OUTPUT, StorageOptions, is_lfn, normal_lfn
 from provmanager.errors import JSONDict, UsageError
 
+from .container import NodeContainer
 from .install import COMPLETE
 
 INPUTS = "inputs"
@@ -21,9 +22,11 @@ SCRIPT = "run.sh"
 
 _SCRIPT = """\
 #!/bin/sh
-python={python}
+{enter}python={python}
 if ! [ -x "$python" ]; then
-    echo "there is no $python on $(hostname): the option python of the grid names one" >&2
+    where=${{PROV_NODE_WITHIN:+$PROV_NODE_WITHIN in $PROV_CONTAINER_IMAGE}}
+    echo "there is no $python on ${{where:-$(uname -n)}}:" \
+        "the option python of the grid names one" >&2
     exit 127
 fi
 {prepare}exec "$python" -m jobs.engines.diracx.node "${{1:-{job}}}"
@@ -51,20 +54,31 @@ class NodeSoftware:
         Digest of the wheels in the job's other sandbox.
     area : str
         Folder there for environments of wheels, which jobs share; by default the job's own.
+    container : NodeContainer, optional
+        The image in which all this is, and the job runs.
     """
 
     python: str
     wheels: str | None = None
     area: str = ""
+    container: NodeContainer | None = None
 
     def script(self) -> str:
         """Return the shell script that the job starts with."""
         prepare = ""
+        within = self.container
         if self.wheels:
             prepare = _PREPARE.format(
-                area=shlex.quote(self.area), digest=self.wheels, complete=COMPLETE
+                area=shlex.quote(self.area),
+                digest=f"{self.wheels}-{within.tag}" if within else self.wheels,
+                complete=COMPLETE,
             )
-        return _SCRIPT.format(python=shlex.quote(self.python), prepare=prepare, job=JOB_FILE)
+        return _SCRIPT.format(
+            enter=within.enter(SCRIPT) if within else "",
+            python=shlex.quote(self.python),
+            prepare=prepare,
+            job=JOB_FILE,
+        )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

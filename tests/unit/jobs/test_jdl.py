@@ -62,6 +62,9 @@ def test_options_come_from_a_file(tmp_path):
         ('{"site": "A"}', "banned_sites, bring_products, cpu_time_s"),
         ('{"sites": "A B", "priority": "5"}', "priority is '5': expected int"),
         ('{"sites": [1]}', "a list of str"),
+        ('{"container_engine": "lxc"}', "container_engine is 'lxc': expected one of apptainer"),
+        ('{"container_binds": ["data"]}', "container_binds is .*absolute paths"),
+        ('{"container_binds": ["/a b"]}', "without blanks"),
     ],
 )
 def test_wrong_options_are_named(tmp_path, text, expected):
