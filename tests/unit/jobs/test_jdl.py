@@ -59,7 +59,7 @@ def test_options_come_from_a_file(tmp_path):
     [
         ("[", "Expecting"),
         ("[1]", "expected an object"),
-        ('{"site": "A"}', "banned_sites, bring_products, cpu_time_s"),
+        ('{"site": "A"}', "banned_sites, bring_products, container, container_binds"),
         ('{"sites": "A B", "priority": "5"}', "priority is '5': expected int"),
         ('{"sites": [1]}', "a list of str"),
         ('{"container_engine": "lxc"}', "container_engine is 'lxc': expected one of apptainer"),
