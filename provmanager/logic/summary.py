@@ -67,29 +67,29 @@ def summary(
     """
     focus = find(session, ref)
     pinned = find(session, pin) if pin else None
-    nodes: store.Nodes | store.Whole
+    between: Sequence[int] = ()
     if depth is None and pinned is None and direction != "both":
-        nodes = store.Whole(
-            focus=focus.key,
-            is_entity=focus.kind == "entity",
-            direction=direction,
-            limit=MAX_RECORDS + 1,
-            grouping=grouping,
+        number, ids = lineage_store.reached(
+            session, focus.key, direction, is_entity=focus.kind == "entity", limit=MAX_RECORDS + 1
         )
-        truncated = False
+        truncated, entities = number > MAX_RECORDS, None
     else:
         found = records_of(session, ref, direction=direction, depth=depth)
-        truncated = found.reach.truncated
-        nodes = store.Nodes(
-            activities=found.reach.all,
-            entities=found.entity_ids,
+        truncated, ids = found.reach.truncated, lineage_store.id_array(found.reach.all)
+        entities = lineage_store.id_array(found.entity_ids)
+        between = _between(session, found, pinned) if pinned else ()
+    rows = store.summary(
+        session,
+        store.Nodes(
+            ids=ids,
+            entities=entities,
+            direction=direction,
             focus=focus.key,
             pin=pinned.key if pinned else None,
-            between=_between(session, found, pinned) if pinned else (),
+            between=between,
             grouping=grouping,
-        )
-    rows = store.summary(session, nodes)
-    truncated = truncated or rows["reach"][0]["n"] > MAX_RECORDS
+        ),
+    )
     boxes, arrows = _boxes(rows)
     _name_singles(session, boxes)
     activities = [b for b in boxes if b["kind"] == "activity"]

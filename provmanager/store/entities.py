@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from . import tables
 from .writing import copy_rows
 
-_COLUMNS = [c.name for c in tables.entity.columns]
+_COLUMNS = [c.name for c in tables.entity.columns if c.computed is None]
 _HANGING = (
     ("entity_identifier", "entity_id"),
     ("entity_location", "entity_id"),

@@ -19,17 +19,17 @@ _ANY_JOIN = "SET LOCAL enable_hashjoin = on; SET LOCAL enable_mergejoin = on"
 """The walk is only fast by index; the planner cannot know how little a step finds."""
 
 _STEP = {"up": ("source_id", "target_id"), "down": ("target_id", "source_id")}
+_BESIDE = {
+    "up": "SELECT generated_by FROM prov.entity WHERE entity_id = %s AND generated_by IS NOT NULL",
+    "down": "SELECT activity_id FROM prov.used WHERE entity_id = %s",
+}
+"""Where the walk from an entity starts, beside the entity."""
 
 
 def start_nodes(session: Session, entity_id: int, direction: Direction) -> list[int]:
     """Return the nodes at which the walk from an entity starts."""
-    if direction == "up":
-        query = (
-            "SELECT generated_by FROM prov.entity WHERE entity_id = %s AND generated_by IS NOT NULL"
-        )
-    else:
-        query = "SELECT activity_id FROM prov.used WHERE entity_id = %s"
-    return [*dict.fromkeys(node for (node,) in fetch(session, query, entity_id)), entity_id]
+    found = fetch(session, _BESIDE[direction], entity_id)
+    return [*dict.fromkeys(node for (node,) in found), entity_id]
 
 
 def walk(
@@ -61,6 +61,34 @@ def walk(
     rows = fetch(session, f"{_NESTED_LOOPS}; {query}", id_array(start))
     fetch(session, _ANY_JOIN)
     return [node for (node,) in rows]
+
+
+def reached(
+    session: Session, node: int, direction: Direction, *, is_entity: bool, limit: int
+) -> tuple[int, str]:
+    """Return how many nodes `walk` finds from here, and them as the text of a bigint[].
+
+    A million ids are quick as one text, and are not as a million objects. The first step is a join
+    of its own: of a file that very many used it goes to very many, whom the planner knows of, and
+    most of what they pass on is among themselves.
+    """
+    found, asked = _STEP[direction]
+    beside = f"UNION ALL {_BESIDE[direction]}" if is_entity else ""
+    query = f"""
+        WITH RECURSIVE first AS MATERIALIZED (
+            SELECT CAST(%s AS bigint) AS id {beside} LIMIT %s
+        ), walk (id) AS (
+            SELECT e.{found} FROM first JOIN prov.edge e ON e.{asked} = first.id
+            WHERE NOT EXISTS (SELECT 1 FROM first AS f WHERE f.id = e.{found})
+            UNION SELECT x.id FROM walk CROSS JOIN LATERAL (
+                SELECT e.{found} AS id FROM prov.edge e WHERE e.{asked} = walk.id OFFSET 0) AS x
+        )
+        SELECT count(*), CAST(array_agg(id) AS text) FROM (
+            SELECT id FROM first UNION (SELECT id FROM walk LIMIT %s) LIMIT %s) AS w
+    """  # noqa: S608  (columns, no input)
+    given = [node] * (2 if is_entity else 1)
+    [(number, ids)] = fetch(session, query, *given, limit, limit, limit)
+    return number, ids
 
 
 def _walk_levels(

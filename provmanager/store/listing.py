@@ -10,7 +10,7 @@ from sqlalchemy import RowMapping, text
 from sqlalchemy.orm import Session
 
 from .lineage import id_array
-from .summary import DETAIL, EXTENSION, Grouping
+from .summary import DETAIL, Grouping
 
 Given = Mapping[str, Any]  # Any: bound values
 
@@ -70,10 +70,9 @@ def group_of_products(
         "CAST(NULL AS text) AS rule FROM unnest(CAST(:ids AS bigint[])) AS i (entity_id) "
         "JOIN prov.entity e USING (entity_id) "
         "LEFT JOIN prov.activity g ON g.activity_id = e.generated_by "
-        "CROSS JOIN LATERAL (SELECT lower(coalesce(e.name, e.base_name)) AS n) AS x "
         "WHERE g.name IS NOT DISTINCT FROM :step "
         f"AND {DETAIL[grouping].format('g')} IS NOT DISTINCT FROM CAST(:detail AS text) "
-        f"AND ({EXTENSION}) = :extension"
+        "AND e.extension = :extension"
     )
     return source, {"ids": id_array(ids), "step": step, "detail": detail, "extension": extension}
 

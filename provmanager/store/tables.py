@@ -5,6 +5,7 @@ from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
+    Computed,
     ForeignKey,
     Identity,
     Integer,
@@ -156,6 +157,7 @@ entity = Table(
     Column("content_type", Text),
     Column("comment", Text),
     Column("details", JSON_OBJECT),
+    Column("extension", Text, Computed("a function of name and base_name"), nullable=False),
 )
 entity_identifier = Table(
     "entity_identifier",
