@@ -177,11 +177,15 @@ def findings(session: Session) -> list[Finding]:
 
 
 def columns(session: Session) -> dict[str, dict[str, str]]:
-    """Return the columns of each table of the schema, and their types."""
+    """Return the columns of each table of the schema that hold a value, and their types.
+
+    PostgreSQL refuses any other value in a generated one.
+    """
     rows = session.execute(text(
         "SELECT c.table_name, c.column_name, c.udt_name FROM information_schema.columns c "
         "JOIN information_schema.tables t USING (table_schema, table_name) "
-        "WHERE c.table_schema = 'prov' AND t.table_type = 'BASE TABLE' ORDER BY 1, ordinal_position"
+        "WHERE c.table_schema = 'prov' AND t.table_type = 'BASE TABLE' "
+        "AND c.is_generated = 'NEVER' ORDER BY 1, ordinal_position"
     ))  # fmt: skip
     found: dict[str, dict[str, str]] = {}
     for table, column, kind in rows:
