@@ -7,6 +7,7 @@
 `directory`   a folder, on this machine or shared
 `s3`          a bucket of S3
 `datamanager` DIRAC's DataManager, where DIRAC is installed
+`dirac_calls` the program that calls it, in DIRAC's own environment
 `staging`     files brought in and out, their digests checked
 ============  ======================================================================
 """

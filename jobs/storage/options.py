@@ -25,7 +25,7 @@ class StorageOptions:
         ``directory``, ``s3`` or ``dirac``.
     place : dict
         What the kind needs to know: ``path``; ``bucket``, ``endpoint``, ``prefix``, ``region``,
-        ``credentials`` and ``profile``; ``elements`` and ``catalogs``.
+        ``credentials`` and ``profile``; ``elements``, ``catalogs`` and ``environment``.
     lfn : dict
         Templates by the name of the workflow's output; ``*`` for all others. Outputs without
         a template are not stored.
@@ -94,7 +94,7 @@ class StorageOptions:
 _KINDS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "directory": (("path",), ()),
     "s3": (("bucket",), ("endpoint", "prefix", "region", "credentials", "profile")),
-    "dirac": (("elements",), ("catalogs",)),
+    "dirac": (("elements",), ("catalogs", "environment")),
 }
 """Kind -> what it needs, and what it may be told."""
 

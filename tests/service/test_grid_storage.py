@@ -197,7 +197,7 @@ def test_dirac_is_told_the_lfns_and_a_node_without_it_says_so(make) -> None:
     assert 'InputData = {"LFN:/vo/raw/words.txt"};' in jdl  # what its brokering goes by
     status = wait(engine, run)
     assert (status.state, status.exit_code) == ("error", 2)
-    assert "DIRAC is not installed on this machine" in (status.reason or "")
+    assert "DIRAC is not installed for" in (status.reason or "")
 
 
 def test_a_storage_that_is_not_there_is_said_by_the_node(make, tmp_path) -> None:
