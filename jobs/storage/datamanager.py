@@ -112,10 +112,12 @@ class DataManagerStorage:
             What DIRAC says instead.
         """
         assert self._process.stdin is not None
-        with contextlib.suppress(BrokenPipeError):  # there will be no answer then
-            self._process.stdin.write(json.dumps({"call": call, **told}) + "\n")
-            self._process.stdin.flush()
-        answer = self._answer()
+        answer = None
+        if self._finalizer.alive:
+            with contextlib.suppress(BrokenPipeError):  # there will be no answer then
+                self._process.stdin.write(json.dumps({"call": call, **told}) + "\n")
+                self._process.stdin.flush()
+            answer = self._answer()
         if answer is None:
             raise UnavailableError(self._ended())
         return answer["value"]
@@ -129,6 +131,7 @@ class DataManagerStorage:
         try:
             line = self._process.stdout.readline()
         except BaseException:
+            self._process.kill()
             self._finalizer()
             raise
         if not line.endswith("\n"):
@@ -141,7 +144,7 @@ class DataManagerStorage:
     def _ended(self) -> str:
         self._finalizer()
         return (
-            f"the process that speaks to DIRAC ({self._command}) ended by itself (exit code "
+            f"the process that speaks to DIRAC ({self._command}) has ended (exit code "
             f"{self._process.returncode}); what it said is in the standard error"
         )
 

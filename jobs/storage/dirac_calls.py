@@ -55,6 +55,12 @@ class Calls:
         try:
             DIRAC.initialize()
         except Exception as error:  # DIRAC raises what it likes
+            if not DIRAC.gConfig.getValue("/DIRAC/Configuration/Servers", []):
+                raise FailedError(
+                    "usage",
+                    f"DIRAC is installed for {sys.executable}, but not set up: {DIRAC.rootPath}/etc"
+                    "/dirac.cfg and ~/.dirac.cfg name no configuration server (dirac-configure)",
+                ) from error
             raise _failure("DIRAC cannot be used", _words(error)) from error
         from DIRAC.DataManagementSystem.Client.DataManager import DataManager
 

@@ -1,7 +1,7 @@
 """Which grid or batch job the activity runs in, from the environment that the system sets.
 
-Names were taken from the systems themselves: DIRAC's JobWrapper (``DIRACJOBID``, ``DIRACSITE``,
-``DIRAC_PROCESSORS``), its agents and pilots (``JOBID``, ``DIRAC_PILOT_STAMP``), ARC
+Names were taken from the systems themselves: DIRAC's JobWrapper (``JOBID``, ``DIRACSITE``,
+``DIRAC_PROCESSORS``; ``DIRACJOBID`` no longer in DIRAC 9), its pilots (``DIRAC_PILOT_STAMP``), ARC
 (``GRID_GLOBAL_JOBID``), HTCondor (``_CONDOR_JOB_AD``), Slurm, LSF, PBS, Grid Engine, OAR, AWS
 Batch, GitLab CI and GitHub Actions.
 """

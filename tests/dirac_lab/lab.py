@@ -178,6 +178,10 @@ class Lab:
         if pid in self._children:
             self._children.pop(pid).wait()
 
+    def signal(self, name: str, number: int) -> None:
+        """Send a signal to a process of the lab."""
+        os.killpg(int(self._place(name, "pid").read_text()), number)
+
     def make_proxy(self, place: Path) -> None:
         """Make a proxy of the lab's user with DIRAC's own command."""
         certificates = self.folder / "certificates"
@@ -200,9 +204,9 @@ class Lab:
         server = {"DIRAC_ROOT_PATH": str(self.folder / "server")}
         _run(self.bin / "python", "-c", _SET_STATUS, status, *elements, env=server)
 
-    def run(self, command: str, *told: object) -> str:
+    def run(self, command: str, *told: object, **more: Any) -> str:
         """Run a command of DIRAC's as the lab's user, and return what it says."""
-        return _run("bash", "-c", '. "$0" && exec "$@"', self.environment, command, *map(str, told))
+        return _run("bash", "-c", '. "$0" && exec "$@"', self.environment, command, *told, **more)
 
     def _spawn(self, name: str, *command: object, **more: str) -> None:
         """Start a process with a log, unless it runs."""

@@ -7,6 +7,8 @@ sets the lab up in that folder where it is not yet, starts it, and stops it in t
 
 import hashlib
 import os
+import signal
+import threading
 import time
 import zlib
 from collections.abc import Callable, Iterator
@@ -41,9 +43,11 @@ def lab() -> Iterator[Lab]:
     """A DIRAC of this machine."""
     assert FOLDER is not None
     running = Lab(Path(FOLDER))
-    running.up()
-    yield running
-    running.down()
+    try:
+        running.up()
+        yield running
+    finally:
+        running.down()
 
 
 @pytest.fixture(scope="module")
@@ -227,6 +231,35 @@ def test_a_file_that_does_not_set_dirac_up_is_named(make, tmp_path):
     broken.write_text("return 3\n")
     with pytest.raises(UsageError, match=r"diracrc.*exit code 3"):
         make("LAB-1-DISK", environment=str(broken))
+
+
+def test_a_dirac_that_has_no_configuration_is_told(lab, make, tmp_path):
+    bare = tmp_path / "diracrc"
+    bare.write_text(f'. {lab.environment}\nexport DIRAC_ROOT_PATH="{tmp_path}" HOME="{tmp_path}"\n')
+    with pytest.raises(UsageError, match=r"installed for .* name no configuration server"):
+        make("LAB-1-DISK", environment=str(bare))
+
+
+def test_a_signal_ends_a_transfer_that_hangs(lab, make, file, folder):
+    storage = make("LAB-2-DISK")
+    lab.signal("DataManagement/StorageElement2", signal.SIGSTOP)
+    former = signal.signal(signal.SIGUSR1, _raise)
+    timer = threading.Timer(2, os.kill, (os.getpid(), signal.SIGUSR1))
+    timer.start()
+    try:
+        with pytest.raises(InterruptedError):
+            storage.put(file, f"{folder}/events.h5", sha256="0" * 64)
+    finally:
+        timer.join()
+        signal.signal(signal.SIGUSR1, former)
+        lab.signal("DataManagement/StorageElement2", signal.SIGCONT)
+    with pytest.raises(UnavailableError, match="exit code -9"):
+        storage.find(f"{folder}/events.h5")
+    assert make("LAB-2-DISK").find(f"{folder}/events.h5") is None
+
+
+def _raise(number: int, frame: object) -> None:
+    raise InterruptedError(number)
 
 
 def test_dirac_is_found_on_the_path(lab, monkeypatch, folder):

@@ -157,6 +157,16 @@ def test_a_grid_job_is_known_with_the_systems_below_it(tmp_path: Path) -> None:
         ({}, None),
         ({"JOBID": "7"}, None),  # anybody's variable
         ({"DIRACJOBID": "7", "JOBID": "7"}, {"system": "DIRAC", "id": "7"}),
+        (  # what DIRAC 9.1.22's JobWrapper sets, and the pilot's batch system
+            {
+                "JOBID": "7",
+                "DIRACSITE": "LCG.DESY.de",
+                "DIRAC_PROCESSORS": "1",
+                "DIRAC_WHOLENODE": "False",
+                "DIRAC_PILOT_STAMP": "ab12",
+            },
+            {"system": "DIRAC", "id": "7", "site": "LCG.DESY.de", "pilot": "ab12", "n_cpus": "1"},
+        ),
         (
             {"SLURM_JOB_ID": "81", "SLURM_ARRAY_TASK_ID": "4", "SLURM_JOB_PARTITION": "short"},
             {"system": "Slurm", "id": "81", "array_index": "4", "queue": "short"},
