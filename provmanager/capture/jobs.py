@@ -20,7 +20,9 @@ _MAX_AD = 262_144
 _SYSTEMS: dict[str, tuple[tuple[str, ...], dict[str, tuple[str, ...]]]] = {
     "DIRAC": (
         ("DIRACJOBID", "DIRACSITE", "DIRAC_PILOT_STAMP"),
+        # DIRAC sets nothing that tells of rescheduling; who has asked it for its counter may
         {"id": ("DIRACJOBID", "JOBID"), "site": ("DIRACSITE",), "pilot": ("DIRAC_PILOT_STAMP",),
+         "attempt": ("PROV_JOB_ATTEMPT",),
          "n_cpus": ("DIRAC_JOB_PROCESSORS", "DIRAC_PROCESSORS")},
     ),
     "ARC": (

@@ -20,6 +20,7 @@ from provmanager.model import (
     Status,
     WasAssociatedWith,
     WasInformedBy,
+    attempt_of,
 )
 
 from .environments import Environments
@@ -119,6 +120,10 @@ def _completed(first: JSONDict, second: JSONDict, pointer: str, notes: list[Note
     """
     if first == second:
         return first
+    one, other = attempt_of(first.get("job")), attempt_of(second.get("job"))
+    if one and other and one.job == other.job and one != other:
+        pair = (first, second) if one < other else (second, first)
+        return _last_attempt(*pair, pointer, notes)
     is_first_open = first.get("status") in ("running", None)
     weak, strong = (first, second) if is_first_open else (second, first)
     differing = [
@@ -136,13 +141,28 @@ def _completed(first: JSONDict, second: JSONDict, pointer: str, notes: list[Note
             )
         )
     told = {key: value for key, value in strong.items() if value is not None}
-    merged = {**weak, **told}
+    return {**weak, **told, **_all_flows(strong, weak)}
+
+
+def _last_attempt(former: JSONDict, last: JSONDict, pointer: str, notes: list[Note]) -> JSONDict:
+    """Return the record of the later attempt of a job, with the flows of both."""
+    text = (
+        f"of two attempts of one job, {last['job']['attempt']} is recorded: the record of attempt "
+        f"{former['job']['attempt']} takes a document of its own"
+    )
+    notes.append(Note(code="former-attempt", message=text, pointer=pointer))
+    return {**last, **_all_flows(last, former)}
+
+
+def _all_flows(strong: JSONDict, weak: JSONDict) -> JSONDict:
+    """Return the inputs and outputs that two records of an activity name, each once."""
+    found = {}
     for side in ("inputs", "outputs"):
         lists = [record[side] for record in (strong, weak) if type(record.get(side)) is list]
-        if len(lists) == 2:
+        if lists and (len(lists) == 2 or strong.get(side) is None):
             flows = {json.dumps(flow, sort_keys=True): flow for part in lists for flow in part}
-            merged[side] = list(flows.values())
-    return merged
+            found[side] = list(flows.values())
+    return found
 
 
 class _Reader:

@@ -21,6 +21,7 @@ _OBJECT: frozenset[type] = frozenset({dict})
 _LIST = frozenset({list})
 _NUMBER_OR_NULL: frozenset[type] = frozenset({int, float, type(None)})
 _INTEGER: frozenset[type] = frozenset({int})
+_TEXT_OR_INTEGER: frozenset[type] = frozenset({str, int, type(None)})
 _INTEGER_OR_NULL: frozenset[type] = frozenset({int, type(None)})
 _ANY: frozenset[type] = frozenset({str, int, float, bool, dict, list, type(None)})
 _BOOLEAN_OR_NULL: frozenset[type] = frozenset({bool, type(None)})
@@ -99,6 +100,7 @@ _JOB: Rules = {
     "site": _TEXT_OR_NULL,
     "queue": _TEXT_OR_NULL,
     "pilot": _TEXT_OR_NULL,
+    "attempt": _TEXT_OR_INTEGER,
     "batch": _OBJECT,
 }
 _AGENT: Rules = {

@@ -4,6 +4,9 @@ An activity is its UUID (DESIGN identity rule 1). Each document's account of it 
 record is a function of the set of claims, never of their order: a claim that says how the run ended
 stands before one written while it ran, a tool's own account before what a product's metadata says;
 what the first leaves open the next one fills in; where two differ, a `Contradiction` is kept.
+
+A job that is rescheduled attempts its activities again. An account says of which attempt it is
+(``job.attempt``): the last attempt's tell how the activity ended, and contradict no former one's.
 """
 
 from collections.abc import Iterable, Sequence
@@ -19,12 +22,14 @@ from provmanager.ids import canonical_json, digest_of, sha256_hex
 from provmanager.model import (
     Activity,
     Agent,
+    Attempt,
     Document,
     Entity,
     InformKind,
     Status,
     Used,
     WasGeneratedBy,
+    attempt_of,
 )
 
 TOOL_FORMATS = frozenset({"ctapipe", "lstosa", "run-json"})
@@ -202,17 +207,52 @@ def _plain_all(value: Any) -> Any:  # Any: free-form JSON
     return value if isinstance(value, int | float | bool | None | str) else str(value)
 
 
-def check_collision(claim: Claim, name: str | None, started_at: datetime | None) -> None:
+@dataclass(slots=True)
+class Told:
+    """What tools have told of an activity: those in the record, or earlier in the batch."""
+
+    job: str | None
+    name: str | None = None
+    _starts: dict[Attempt | None, datetime] = field(default_factory=dict)
+
+    def add(self, claim: Claim) -> None:
+        """Take what a tool tells of its own run."""
+        a = claim.activity
+        if claim.is_own_account:
+            self.name = self.name or a.name
+            self.job = self.job or job_of(a)
+            if a.started_at is not None:
+                self._starts.setdefault(attempt_of(a.job), a.started_at)
+
+    def start_of(self, attempt: Attempt | None, said: datetime | None) -> datetime | None:
+        """Return when this attempt began, as far as it is known; of several, what was `said`."""
+        known = [
+            start
+            for one, start in self._starts.items()
+            if one is None or attempt is None or one == attempt or one.job != attempt.job
+        ]
+        return said if said in known else next(iter(known), None)
+
+
+def job_of(activity: Activity) -> str | None:
+    """Return the id of the job that an activity ran in."""
+    job = (activity.job or {}).get("id")
+    return None if job is None else str(job)
+
+
+def check_collision(claim: Claim, told: Told) -> None:
     """Refuse a tool's record whose UUID another run of another name or start has already.
 
     Raises
     ------
     ActivityCollisionError
-        One UUID, two runs. A revised account of one run has its name and its start.
+        One UUID, two runs. A revised account of one run has its name and its start, but for
+        another attempt of the same job.
     """
     a = claim.activity
     if not claim.is_own_account:
         return
+    name, started_at = told.name, told.start_of(attempt_of(a.job), a.started_at)
     other_name = bool(name and a.name and name != a.name)
     other_start = bool(started_at and a.started_at and started_at != a.started_at)
     if not (other_name or other_start):
@@ -232,9 +272,56 @@ def merge(claims: Iterable[Claim]) -> Run:
     claims = list(claims)
     told = {(c.document, c.digest) for c in claims}
     ordered = sorted({(c.document, c.digest): c for c in claims}.values(), key=_standing)
+    attempts = _attempts(ordered)
+    if attempts is None:
+        return _merged(ordered, told)
+    *former, last = attempts
+    run = _merged(last, told)
+    for accounts in former:
+        run.claims += accounts
+        run.contradictions += _merged(accounts, told).contradictions
+    run.activity = _since_first_attempt(run)
+    return run
+
+
+def _attempts(ordered: Sequence[Claim]) -> list[list[Claim]] | None:
+    """Return the accounts of each attempt, the last one's last; None if there are no several.
+
+    What says nothing of an attempt, a production's claim of its run say, goes with the last one.
+    """
+    numbered: dict[Attempt, list[Claim]] = {}
+    others: list[Claim] = []
+    for claim in ordered:
+        attempt = None if claim.activity.is_claim else attempt_of(claim.activity.job)
+        (others if attempt is None else numbered.setdefault(attempt, [])).append(claim)
+    if len(numbered) < 2 or len({attempt.job for attempt in numbered}) > 1:
+        return None
+    found = [numbered[attempt] for attempt in sorted(numbered)]
+    found[-1] = sorted([*found[-1], *others], key=_standing)
+    return found
+
+
+def _since_first_attempt(run: Run) -> Activity:
+    """Return the activity as begun when the first of its attempts began."""
+    a = run.activity
+    starts = [
+        (c.activity.started_at, c.activity.started_raw)
+        for c in run.claims
+        if c.activity.started_at is not None and not c.activity.is_claim
+    ]
+    if not starts:
+        return a
+    first, raw = min(starts, key=lambda start: (start[0], start[1] or ""))
+    if a.ended_at is not None and first > a.ended_at:
+        return a
+    return replace(a, started_at=first, started_raw=raw)
+
+
+def _merged(ordered: list[Claim], told: set[tuple[str, str]]) -> Run:
+    """Return the run that the accounts of one attempt tell of."""
     best = ordered[0].activity
     if len(ordered) == 1:
-        return Run(best, ordered, told)
+        return Run(best, list(ordered), told)
     contradictions: list[Contradiction] = []
     filled: dict[str, Any] = {}  # Any: whatever the field holds
     for other in (c.activity for c in ordered[1:]):

@@ -3,7 +3,6 @@
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy.orm import Session
@@ -11,7 +10,7 @@ from sqlalchemy.orm import Session
 from provmanager.errors import AuthorisationError, DocumentTooLargeError, JSONDict, ProvError
 from provmanager.formats import Environments, read
 from provmanager.ids import sha256_hex
-from provmanager.model import Activity, Document, Role
+from provmanager.model import Document, Role
 from provmanager.store import assessments as assessment_store
 from provmanager.store import descriptions as description_store
 from provmanager.store import documents as document_store
@@ -20,7 +19,7 @@ from provmanager.store import writing
 from provmanager.store.known import KnownActivity
 
 from .assessments import check_may_say
-from .claims import Claim, Contradiction, Run, check_collision, claims_of, merge
+from .claims import Claim, Contradiction, Run, Told, check_collision, claims_of, job_of, merge
 from .mentions import LocationPolicy
 from .recording import Written, record_batch
 from .redaction import RedactionPolicy, load_policy
@@ -199,7 +198,7 @@ def _check_job(document: Document, job: str | None) -> None:
     if job is None:
         return
     for activity in document.activities:
-        said = _job_of(activity)
+        said = job_of(activity)
         if said != job:
             raise _not_its_job(job, activity.uuid, activity.name, said)
     if not document.activities and (document.entities or document.agents):
@@ -208,11 +207,6 @@ def _check_job(document: Document, job: str | None) -> None:
             "it: deliver the record of the run",
             expected=job,
         )
-
-
-def _job_of(activity: Activity) -> str | None:
-    job = (activity.job or {}).get("id")
-    return None if job is None else str(job)
 
 
 def _not_its_job(job: str, uuid: UUID, name: str | None, found: str | None) -> AuthorisationError:
@@ -236,32 +230,16 @@ def _split_known(
     return new, again
 
 
-@dataclass(slots=True)
-class _Told:
-    """What tools have told of an activity: those in the record, or earlier in the batch."""
-
-    job: str | None
-    name: str | None = None
-    started_at: datetime | None = None
-
-    def add(self, claim: Claim) -> None:
-        """Take what a tool tells of its own run."""
-        if claim.is_own_account:
-            self.name = self.name or claim.activity.name
-            self.started_at = self.started_at or claim.activity.started_at
-            self.job = self.job or _job_of(claim.activity)
-
-
 def _check_collisions(
     readings: Sequence[Reading],
     known: Mapping[UUID, KnownActivity],
     earlier: Mapping[UUID, Sequence[Claim]],
 ) -> tuple[list[Reading], list[tuple[Reading, ProvError]]]:
     """Refuse documents that give a run the UUID of another; the first to come stands."""
-    told = {u: _Told(a.job) for u, a in known.items() if not a.is_claim}
+    told = {u: Told(a.job) for u, a in known.items() if not a.is_claim}
     for uuid, claims in earlier.items():
         for claim in claims:
-            told.setdefault(uuid, _Told(None)).add(claim)
+            told.setdefault(uuid, Told(None)).add(claim)
     accepted: list[Reading] = []
     refused: list[tuple[Reading, ProvError]] = []
     for reading in readings:
@@ -274,16 +252,16 @@ def _check_collisions(
         accepted.append(reading)
         for claim in reading.claims:
             if not claim.activity.is_claim:
-                told.setdefault(claim.activity.uuid, _Told(_job_of(claim.activity))).add(claim)
+                told.setdefault(claim.activity.uuid, Told(job_of(claim.activity))).add(claim)
     return accepted, refused
 
 
-def _check_told(claim: Claim, told: _Told | None, job: str | None) -> None:
+def _check_told(claim: Claim, told: Told | None, job: str | None) -> None:
     if told is None:
         return
     if job is not None and told.job != job:  # whatever the document says
         raise _not_its_job(job, claim.activity.uuid, told.name, told.job)
-    check_collision(claim, told.name, told.started_at)
+    check_collision(claim, told)
 
 
 def _write(

@@ -1,6 +1,7 @@
 """Frozen dataclasses of W3C PROV-DM and IVOA ProvenanceDM, and pure functions on them."""
 
 from .access import Principal, Role, Token
+from .attempts import Attempt, attempt_of
 from .configuration import flatten
 from .descriptions import (
     ActivityDescription,
@@ -41,6 +42,7 @@ __all__ = [
     "AgentKind",
     "Assessment",
     "AssessmentKind",
+    "Attempt",
     "ConfigFileDescription",
     "DescriptionDocument",
     "Document",
@@ -65,5 +67,6 @@ __all__ = [
     "WasDerivedFrom",
     "WasGeneratedBy",
     "WasInformedBy",
+    "attempt_of",
     "flatten",
 ]

@@ -55,6 +55,14 @@ _minutes = st.sampled_from(MINUTES)
 _spans = st.tuples(_minutes, _minutes).map(sorted)
 _words = st.sampled_from(["x", "y"])
 
+_JOBS = [
+    {"system": "DIRAC", "id": "7"},
+    {"system": "DIRAC", "id": "7", "attempt": "0"},
+    {"system": "DIRAC", "id": "7", "attempt": "1"},
+    {"system": "DIRAC", "id": "7", "attempt": "1", "site": "x"},
+    {"system": "DIRAC", "id": "8", "attempt": "0"},
+]
+
 # activity.v1 ------------------------------------------------------------------------------------
 
 _flow_details = _given(
@@ -113,7 +121,7 @@ def run_records(draw: st.DrawFn) -> JSONDict:
             configuration=st.sampled_from([{"a": 1}, {"a": True}, {"a": {"b": "x"}}]),
             environment=st.sampled_from([{"python": {"version": "3"}}, {"python": {}}]),
             command=st.sampled_from([{"arguments": ["x"]}, {"executable": "/bin/x"}]),
-            job=st.just({"system": "DIRAC", "id": "7"}),
+            job=st.sampled_from(_JOBS),
             agent=st.sampled_from(
                 [
                     {"user": "u"},
@@ -130,7 +138,8 @@ def run_records(draw: st.DrawFn) -> JSONDict:
     is_other = draw(st.integers(0, 29)) == 0  # a run that took the UUID of another
     record = {"schema": "provmanager/activity.v1", "id": RUNS[n], "name": NAMES[n - is_other]}
     if draw(st.integers(0, 5)):
-        record["started_at"] = instant(2 * n + (draw(st.integers(0, 39)) == 0)) + "Z"
+        is_later = fields.get("job", {}).get("attempt") == "1" or draw(st.integers(0, 39)) == 0
+        record["started_at"] = instant(2 * n + is_later) + "Z"
     ends = [m for m in MINUTES if m > 2 * n]
     if draw(st.booleans()):
         record["ended_at"] = instant(draw(st.sampled_from(ends))) + "Z"
