@@ -1,5 +1,7 @@
 """`prod-status`: which runs there are, and how far one is."""
 
+import os
+from collections.abc import Sequence
 from dataclasses import asdict
 
 import click
@@ -14,14 +16,15 @@ from ._productions import (
     list_productions,
     show_production,
 )
-from ._runs import STILL_RUNNING, complete_run, find_run, list_runs
+from ._runs import STILL_RUNNING, complete_run, find_run, list_runs, server_environ
 
 _EPILOG = """\b
 Exit codes: 0 completed (or a list), 1 failed, 3 no such run, 6 some steps failed, 8 still running,
 130 or 143 interrupted.
 
 \b
-Environment: PROV_STATE_DIR, PROV_SERVER_URL, PROV_TOKEN or PROV_TOKEN_FILE, NO_COLOR.
+Environment: PROV_STATE_DIR, PROV_SERVER_URL, PROV_TOKEN or PROV_TOKEN_FILE, DIRACX_URL,
+DIRACX_CREDENTIALS_PATH, NO_COLOR.
 """
 
 _TIMEOUT_S = 20.0
@@ -32,6 +35,18 @@ _TIMEOUT_S = 20.0
 @click.option("-f", "--follow", "is_followed", is_flag=True, help="Show it until its end.")
 @click.option(
     "--cancel", "is_cancelled", is_flag=True, help="End a run that was submitted from here."
+)
+@click.option(
+    "--reschedule",
+    "is_rescheduled",
+    is_flag=True,
+    help="Have the job of a run on the grid run anew: the run goes on with another attempt.",
+)
+@click.option(
+    "--delete",
+    "is_deleted",
+    is_flag=True,
+    help="Have the job of a run on the grid deleted there; its record stays.",
 )
 @click.option("--productions", "lists_productions", is_flag=True, help="List the productions.")
 @click.option(
@@ -48,6 +63,8 @@ def main(
     run: str | None,
     is_followed: bool,
     is_cancelled: bool,
+    is_rescheduled: bool,
+    is_deleted: bool,
     lists_productions: bool,
     limit: int,
     server: ServerOptions,
@@ -62,14 +79,16 @@ def main(
       prod-status 3f2a --follow
       prod-status 3f2a --json
       prod-status 3f2a --cancel --follow
+      prod-status 3f2a --reschedule
+      prod-status 1187 --delete
       prod-status prod6-lapalma-dark
 
-    RUN is the id of a run, or the beginning of it, or its folder; or the name of a production.
-    The server's record is asked; where no server answers, the directories of the runs of this
-    machine.
+    RUN is the id of a run, or the beginning of it, or its folder; or the name of a production; to
+    reschedule or delete a job, also its number in DiracX. The server's record is asked; where no
+    server answers, the directories of the runs of this machine.
     """
-    if is_cancelled:
-        _cancel(run)
+    asked = {"cancel": is_cancelled, "reschedule": is_rescheduled, "delete": is_deleted}
+    run = _act(run, [word for word, is_asked in asked.items() if is_asked], server, output)
     with connect(server, retries=0, timeout_s=_TIMEOUT_S) as client:
         if lists_productions:
             list_productions(client, limit, output)
@@ -105,13 +124,35 @@ def main(
     click.get_current_context().exit(code)
 
 
-def _cancel(run: str | None) -> None:
-    """Have a run ended: its steps are terminated, its records closed as interrupted."""
+def _act(
+    run: str | None, words: Sequence[str], server: ServerOptions, output: Output
+) -> str | None:
+    """Do with a run what was asked for, if anything was; return the run."""
+    if not words:
+        return run
+    if len(words) > 1:
+        raise UsageError(f"{' and '.join(f'--{word}' for word in words)}: one at a time")
+    (word,) = words
     if run is None:
-        raise UsageError("name the run that is to end: prod-status RUN --cancel")
+        raise UsageError(f"name the run: prod-status RUN --{word}")
     from jobs.engines import engine_of
 
-    engine_of(run).cancel(run)
+    if word == "cancel":
+        engine_of(run).cancel(run)
+        return run
+    if not run.isdigit() and engine_of(run).name != "diracx":
+        raise UsageError(
+            f"{run} runs on this machine, not as a job of DiracX: --cancel ends it, and "
+            f"prod-submit --resume {run} goes on with it"
+        )
+    from jobs.engines.diracx import DiracxEngine
+
+    os.environ |= server_environ(server)  # what is recorded finds its server there
+    engine = DiracxEngine()
+    run = engine.adopt(run)
+    job_id = engine.delete(run) if word == "delete" else engine.reschedule(run)
+    output.note(f"job {job_id} is {word}d")
+    return run
 
 
 def _list(rows: list[dict[str, object]], problem: str | None, output: Output) -> None:

@@ -105,6 +105,7 @@ def observed(
     directory: str | os.PathLike[str] | None = None,
     configuration: Mapping[str, Any] | None = None,
     attributes: Mapping[str, Any] | None = None,
+    job: Mapping[str, Any] | None = None,
     parent: "Run | str | None" = None,
     record: str | os.PathLike[str] | None = None,
     announce: bool | None = None,
@@ -130,6 +131,8 @@ def observed(
         ``{"name", "version"}``; by default what is known of the command.
     directory : path, optional
         Where the process works.
+    job : mapping, optional
+        The grid or batch job that it is about, where that is not the one around this process.
     digests : DigestMemory, optional
         Digests that several activities share, so that no file is read twice.
     container : mapping, optional
@@ -140,6 +143,7 @@ def observed(
     settings = replace(
         known or _settings(command, name, version),
         id=id,
+        job=dict(job) if job is not None else None,
         type=type,
         directory=os.fspath(directory) if directory is not None else None,
         digests=digests,

@@ -100,6 +100,11 @@ def is_remote(place: str) -> bool:
     return _REMOTE.match(place) is not None
 
 
+def names_host(place: str) -> bool:
+    """Whether `place` is remote, or a ``file:`` URL that says on which host: another's perhaps."""
+    return is_remote(place) or re.match("file://[^/]", place, re.IGNORECASE) is not None
+
+
 def local_path(place: str) -> str:
     """Return the path that `place`, a path or a ``file:`` URL, names."""
     if not place.lower().startswith("file:"):

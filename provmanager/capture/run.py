@@ -22,6 +22,7 @@ from .files import (
     file_uri,
     is_remote,
     local_path,
+    names_host,
 )
 from .hosts import describe_host, detect_container, image_items
 from .jobs import detect_job
@@ -62,6 +63,7 @@ class Settings:
     directory: str | None = None
     digests: DigestMemory | None = None
     container: JSONDict | None = None
+    job: JSONDict | None = None
     is_command: bool = False
     has_python: bool = True
 
@@ -123,7 +125,7 @@ class Run:
         with shielded("describing the host"):
             self._host = describe_host()
         with shielded("describing the job"):
-            self._job = detect_job()
+            self._job = settings.job or detect_job()
         arguments = sys.argv if settings.arguments is None else settings.arguments
         self._command = {
             "arguments": redact_arguments([str(a) for a in arguments]),
@@ -325,7 +327,7 @@ class Run:
         if locations:
             host = str(self._host.get("name", ""))
             flow.extra["locations"] = [
-                redact_text(one) if is_remote(one) else file_uri(local_path(one), host=host)
+                redact_text(one) if names_host(one) else file_uri(local_path(one), host=host)
                 for one in locations
             ]
 

@@ -9,7 +9,7 @@ A job that is rescheduled attempts its activities again. An account says of whic
 (``job.attempt``): the last attempt's tell how the activity ended, and contradict no former one's.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
 from typing import Any
@@ -226,11 +226,14 @@ class Told:
 
     def start_of(self, attempt: Attempt | None, said: datetime | None) -> datetime | None:
         """Return when this attempt began, as far as it is known; of several, what was `said`."""
-        known = [
-            start
-            for one, start in self._starts.items()
-            if one is None or attempt is None or one == attempt or one.job != attempt.job
-        ]
+        numbered = {one: start for one, start in self._starts.items() if one is not None}
+        if attempt is None:
+            known = list(self._starts.values())
+        else:
+            known = [s for o, s in numbered.items() if o == attempt or o.job != attempt.job]
+            unnumbered = self._starts.get(None)
+            if unnumbered is not None and unnumbered not in numbered.values():
+                known.append(unnumbered)
         return said if said in known else next(iter(known), None)
 
 
@@ -330,6 +333,9 @@ def _merged(ordered: list[Claim], told: set[tuple[str, str]]) -> Run:
             said = getattr(other, f.name)
             if f.name == "attributes" and held and said:  # key by key, as different words add up
                 said, held = {**said, **held}, {}
+            if f.name == "job" and held and said and not _differ(held, said):
+                more = {key: value for key, value in held.items() if value is not None}
+                said, held = {**said, **more}, {}  # the one says more of it than the other
             if held in (None, {}) and said not in (None, {}):
                 filled[f.name] = said
             elif f.name in _COMPARED and said not in (None, {}, held) and not other.is_claim:
@@ -342,6 +348,12 @@ def _merged(ordered: list[Claim], told: set[tuple[str, str]]) -> Run:
     _settle_times(best, filled, contradictions)
     filled["is_claim"] = all(c.activity.is_claim for c in ordered)
     return Run(replace(best, **filled), ordered, told, contradictions)
+
+
+def _differ(held: Mapping[str, Any], said: Mapping[str, Any]) -> bool:  # Any: free-form JSON
+    """Whether two accounts of a job contradict each other in what both tell."""
+    shared = held.keys() & said.keys()
+    return any(None not in (held[key], said[key]) and held[key] != said[key] for key in shared)
 
 
 def _settle_times(

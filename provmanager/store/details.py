@@ -50,11 +50,13 @@ def activity_relations(session: Session, activity_id: int) -> dict[str, list[Row
         "agents": "SELECT a.iri, a.name, a.type, a.email, a.affiliation, r.name AS role "
         "FROM prov.was_associated_with w JOIN prov.agent a USING (agent_id) "
         "JOIN prov.role r USING (role_id) WHERE w.activity_id = :i ORDER BY 2",
-        "part_of": "SELECT a.activity_uuid AS activity, a.name, k.name AS rule, k.basis "
+        "part_of": "SELECT a.activity_uuid AS activity, a.name, a.type, a.status, "
+        "a.job ->> 'attempt' AS attempt, k.name AS rule, k.basis "
         "FROM prov.was_informed_by w JOIN prov.activity a ON a.activity_id = w.informant_id "
         "JOIN prov.link_rule k USING (link_rule_id) "
-        "WHERE w.informed_id = :i AND w.kind = 'part-of' ORDER BY 2, 1",
-        "parts": "SELECT a.activity_uuid AS activity, a.name, a.status "
+        "WHERE w.informed_id = :i AND w.kind = 'part-of' ORDER BY a.name, a.started_at, 1",
+        "parts": "SELECT a.activity_uuid AS activity, a.name, a.status, "
+        "a.job ->> 'attempt' AS attempt "
         "FROM prov.was_informed_by w JOIN prov.activity a ON a.activity_id = w.informed_id "
         "WHERE w.informant_id = :i AND w.kind = 'part-of' ORDER BY a.started_at, 1 LIMIT 1000",
         "documents": "SELECT encode(d.sha256, 'hex') AS sha256, d.format, d.source_name, "

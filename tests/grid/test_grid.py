@@ -7,11 +7,13 @@ from pathlib import Path
 import pytest
 
 from jobs.engines.diracx import GridOptions
+from jobs.engines.diracx.attempts import periods_of
 from jobs.engines.diracx.grid import Grid
 from jobs.engines.diracx.jdl import JobRequest, make_jdl
 from provmanager.errors import (
     AuthenticationError,
     AuthorisationError,
+    NotFoundError,
     UnavailableError,
     UsageError,
 )
@@ -60,16 +62,42 @@ def test_a_failed_job_is_rescheduled_and_runs_anew(grid, user, tmp_path):
     (job_id,) = grid.submit([jdl(f"echo x >> {tmp_path}/runs && test -e {tmp_path}/mended")])
     assert user.wait(job_id)["Status"] == "Failed"
     (tmp_path / "mended").touch()
-    grid.reschedule([job_id])
+    assert grid.reschedule([job_id]) == {job_id: 1}
     assert user.wait(job_id, {"Done"})["RescheduleCounter"] == 1
     assert (tmp_path / "runs").read_text() == "x\nx\n"
 
 
-def test_a_killed_job_cannot_be_rescheduled_and_that_is_said(grid):
+def test_a_killed_or_deleted_job_cannot_be_rescheduled_and_that_is_said(grid):
     (job_id,) = grid.submit([jdl(options=ELSEWHERE)])
     grid.kill([job_id])
-    with pytest.raises(UsageError, match=f"{job_id}: it stays Killed"):
+    with pytest.raises(UsageError, match=f"{job_id}: it is Killed, which is for good"):
         grid.reschedule([job_id])
+    grid.delete([job_id])
+    with pytest.raises(UsageError, match=f"{job_id}: it is Deleted"):
+        grid.reschedule([job_id])
+    assert grid.states([job_id])[job_id].attempt == 0  # DiracX was not asked: it would count
+    for operation in (grid.reschedule, grid.delete):
+        with pytest.raises(NotFoundError, match="no job 1000000000"):
+            operation([10**9])
+
+
+def test_a_job_that_was_rescheduled_too_often_stays_as_it_is(grid):
+    (job_id,) = grid.submit([jdl(options=ELSEWHERE)])
+    for _ in range(3):  # as often as the testbed's configuration permits
+        grid.reschedule([job_id])
+    grid._set([job_id], "Failed", "as a pilot says")
+    with pytest.raises(UsageError, match=r"reschedules exceeded \(3\); prod-submit"):
+        grid.reschedule([job_id])
+    state = grid.states([job_id])[job_id]  # not Rescheduled, which no job leaves by itself
+    assert (state.status, state.minor) == ("Failed", "Maximum of reschedulings reached")
+    assert [one.number for one in periods_of(grid.log(job_id))] == [0, 1, 2, 3]
+
+
+def test_a_job_at_work_is_deleted(grid, user):
+    (job_id,) = grid.submit([jdl("sleep 600")])
+    user.wait(job_id, {"Running"})
+    grid.delete([job_id])
+    assert grid.states([job_id])[job_id].status == "Deleted"
 
 
 def test_the_misleading_error_of_a_job_type_is_explained(grid):
@@ -120,8 +148,8 @@ def test_a_sandbox_comes_back_as_it_went(grid, user, tmp_path):
     (job_id,) = grid.submit([jdl(input_sandbox=(name,), output_sandbox=("data",))])
     user.wait(job_id)
     (tmp_path / "back").mkdir()
-    assert grid.download(job_id, tmp_path / "back")
-    assert (tmp_path / "back" / "data").read_bytes() == b"\0\1\2" * 1000
+    (folder,) = grid.download(job_id, tmp_path / "back")
+    assert (folder / "data").read_bytes() == b"\0\1\2" * 1000
 
 
 def test_a_job_without_output_has_no_sandbox(grid, user, tmp_path):

@@ -8,10 +8,10 @@ import uuid
 from pathlib import Path
 
 import pytest
-from grid_runs import PATIENCE_S, job_of, request_of, submit, wait
+from grid_runs import job_of, request_of, submit, wait
 
 from jobs.engines import engine_of
-from jobs.engines.diracx import DiracxEngine, Grid, GridOptions
+from jobs.engines.diracx import DiracxEngine, GridOptions
 from jobs.engines.local import LocalEngine
 from provmanager.client import ProvClient
 from provmanager.errors import UsageError
@@ -104,26 +104,6 @@ def test_a_job_that_dies_without_a_word_is_closed_in_the_record(
         assert "left no record" in json.dumps(activity["details"])
     assert not [p for p in client.activity(run)["parts"] if p["status"] == "running"]
     assert job_of(client, engine, run)["exit_code"] == 137
-
-
-def test_a_job_that_is_rescheduled_does_not_run_over_its_own_record(
-    client, engine, testbed, tmp_path, monkeypatch
-) -> None:
-    script = f"echo x >> {tmp_path}/begun; sleep 2; kill -9 -$(ps -o pgid= $PPID | tr -d ' ')"
-    run = submit(engine, "shell.cwl", f"script={script}")
-    job_id, deadline = engine.find(run).info()["grid_job"], time.monotonic() + PATIENCE_S
-    grid = Grid()
-    while grid.states([job_id])[job_id].status != "Failed":
-        assert time.monotonic() < deadline
-        time.sleep(0.2)
-    grid.reschedule([job_id])
-    status = wait(engine, run)
-    assert (status.state, status.exit_code) == ("error", 5)
-    assert "prod-submit --resume" in (engine.find(run).path / "std.err").read_text()
-    assert (tmp_path / "begun").read_text() == "x\n"  # the second time, nothing was run
-    recorded = client.run(run)
-    assert (recorded["status"], [s["status"] for s in recorded["steps"]]) == ("error", ["error"])
-    assert job_of(client, engine, run)["status"] == "error"
 
 
 def test_what_one_engine_made_another_takes_over(client, engine) -> None:

@@ -13,8 +13,9 @@ from provmanager.errors import JSONDict, NotFoundError, UsageError
 
 from ..local import LocalEngine
 from ..local.directory import RunDirectory, now, write_json
+from .attempts import handled_attempt
 from .grid import Grid, JobState
-from .names import job_activity_of, run_of
+from .names import run_of
 
 _PAGE = 500
 
@@ -51,9 +52,8 @@ def find_jobs(
     client : ProvClient, optional
         Of a server that answers.
     """
-    here = {
-        run: directory for run, directory in _directories(folder, grid) if not directory.has_ended()
-    }
+    known = dict(_directories(folder, grid))
+    here = {run: directory for run, directory in known.items() if not directory.has_ended()}
     states = grid.own(since)
     others = {int(d.info()["grid_job"]) for d in here.values() if "grid_job" in d.info()}
     if client is not None:
@@ -65,6 +65,8 @@ def find_jobs(
         if named is None:
             continue
         directory = here.pop(named[1], None)
+        if directory is None and is_rescheduled(known.get(named[1]), state):
+            directory = known[named[1]]
         is_ours = directory is not None or not _is_home(folder, client, named[1], state)
         if is_ours:
             found.append(FoundJob(job_id, *named, state, directory))
@@ -116,7 +118,7 @@ def adopt(folder: Path, job: FoundJob, grid: Grid) -> RunDirectory:
     info: JSONDict = {
         "id": job.run, "name": job.name, "engine": "diracx", "workflow": "", "steps": [],
         "command": [], "max_parallel": None, "created_at": now(), "sent": [],
-        "job_activity": job_activity_of(job.run), "grid": grid.url, "grid_job": job.job_id,
+        "grid": grid.url, "grid_job": job.job_id,
     }  # fmt: skip
     directory = RunDirectory(folder / job.run)
     partial = folder / f".{job.run}.{os.getpid()}"
@@ -161,13 +163,21 @@ def _running_jobs(client: ProvClient) -> Iterator[int]:
             yield int(job["id"])
 
 
+def is_rescheduled(directory: RunDirectory | None, state: JobState) -> bool:
+    """Whether a run that came home was rescheduled since: another attempt is to be waited for."""
+    if directory is None or handled_attempt(directory) >= state.attempt:
+        return False
+    return directory.status(with_steps=False).state != "completed"
+
+
 def _is_home(folder: Path, client: ProvClient | None, run: str, state: JobState) -> bool:
     """Whether a run that is not awaited here was brought home: to here, or by somebody else."""
     if (folder / run).exists():
         return True
     if client is None or not state.is_final:
         return False
-    told = client.search_activities(name="retrieve", parameter=[f"run={run}"], limit=1)
+    which = [f"run={run}", *([f"attempt={state.attempt}"] if state.attempt else [])]
+    told = client.search_activities(name="retrieve", parameter=which, limit=1)
     return bool(told["total"])
 
 

@@ -21,12 +21,14 @@ from ..local import LocalEngine
 from ..local.directory import RunDirectory, run_info, write_json
 from . import install
 from .closing import TIMEOUT_S
+from .discovery import adopt, is_rescheduled, named_jobs
 from .expected import with_digests
 from .former import find_former, pack_formers
 from .grid import Grid, JobState, gone
-from .harvest import bring_home
+from .harvest import bring_home, look_again
 from .jdl import GridOptions, JobRequest, make_jdl
-from .names import RESULT, job_activity_of, job_name
+from .names import RESULT, grid_job, job_activity_of, job_name
+from .operating import belongs_to_production, record_word
 from .package import (
     JOB_FILE,
     SCRIPT,
@@ -283,9 +285,9 @@ class DiracxEngine:
         """Return how far a run is; what has ended is brought home first."""
         directory = self.find(run)
         found = _status(directory)
-        if found.is_final:
-            return found
         job_id = directory.info().get("grid_job")
+        if found.is_final and not self._goes_on(directory, found, job_id):
+            return found
         if job_id is None:
             return replace(found, state="error", exit_code=1, reason="it was not submitted")
         looked_at, looked = self._looked.get(job_id, (float("-inf"), found))
@@ -297,9 +299,21 @@ class DiracxEngine:
         state = state or gone(job_id)
         if state.is_final and bring_home(self._grid, directory, state):
             return _status(directory)
+        if state.attempt:
+            look_again(self._grid, directory, state)
+            found = _status(directory)
         working = _with_recorded_steps(_working(found, state))
         self._looked[job_id] = (time.monotonic(), working)
         return working
+
+    def _goes_on(self, directory: RunDirectory, found: RunStatus, job_id: int | None) -> bool:
+        """Whether a run that came home, but not completed, was rescheduled since."""
+        if job_id is None or found.state == "completed":
+            return False
+        with suppress(ProvError):
+            state = self._grid.states([job_id]).get(job_id)
+            return state is not None and is_rescheduled(directory, state)
+        return False
 
     def runs(self) -> list[RunStatus]:
         """Return the runs submitted from here, the newest first, without their steps."""
@@ -330,6 +344,70 @@ class DiracxEngine:
         job_id = directory.info().get("grid_job")
         if job_id is not None and not _status(directory).is_final:
             self._grid.kill([job_id])
+
+    def adopt(self, name: str) -> str:
+        """Return the run that is meant: by its id or folder, or by the number of its job in DiracX.
+
+        Raises
+        ------
+        NotFoundError, AmbiguousError
+            There is no such run or job.
+        UsageError
+            The run is none on the grid, or the job is none of a run.
+        """
+        (job,) = named_jobs(self._grid, self.folder, [name])
+        if job.directory is None:
+            adopt(self.folder, job, self._grid)
+        return job.run
+
+    def reschedule(self, run: str) -> int:
+        """Have the job of a run run anew, and return its number; the run goes on as it is.
+
+        What the job left is brought home before.
+
+        Raises
+        ------
+        UsageError
+            DiracX permits it no more; the run is completed, or its production takes care of it.
+        """
+        status = self.status(run)
+        directory = self.find(run)
+        if status.state == "completed":
+            raise UsageError(f"run {status.id} is completed: there is nothing to run again")
+        job_id = self._job_of(directory)
+        if status.is_final and belongs_to_production(status.id):
+            raise UsageError(
+                f"run {status.id} has ended, and its production takes care of what it lacks: "
+                "prod-submit with the production's document goes on with it"
+            )
+        attempt = self._grid.reschedule([job_id])[job_id]
+        record_word(directory, "reschedule", grid_job(job_id, attempt), grid=self._grid.url)
+        self._looked.pop(job_id, None)
+        return job_id
+
+    def delete(self, run: str) -> int:
+        """Have the job of a run deleted in DiracX, and return its number; its record stays.
+
+        What it left is brought home before; if it has not ended, it is killed.
+
+        Raises
+        ------
+        UsageError
+            DiracX does not permit it.
+        """
+        self.status(run)
+        directory = self.find(run)
+        job_id = self._job_of(directory)
+        attempt = self._grid.delete([job_id])[job_id]
+        record_word(directory, "delete", grid_job(job_id, attempt), grid=self._grid.url)
+        self._looked.pop(job_id, None)
+        return job_id
+
+    def _job_of(self, directory: RunDirectory) -> int:
+        job_id = directory.info().get("grid_job")
+        if job_id is None:
+            raise UsageError(f"run {directory.info()['id']} was not submitted: it has no job")
+        return int(job_id)
 
     def results(self, run: str) -> Results:
         """Return what a run gave."""

@@ -11,12 +11,17 @@ from pathlib import Path
 
 from provmanager.capture.files import files_under
 from provmanager.errors import JSONDict, NotFoundError, UsageError
+from provmanager.model import attempt_of
 
-from ..local.directory import PLACE_FILE, RunDirectory, write_json
+from ..local.directory import PLACE_FILE, RunDirectory, read_lines, write_json
 from ..local.places import each_place, path_of
+from .names import JOB_RECORD
 
 FORMER = "former"
 """Folder of the package and of the job for the runs that it resumes, the latest first."""
+
+ATTEMPTS = "attempts"
+"""Folder for former attempts, each by its number: of a run's directory, or of a job on a node."""
 
 
 def pack_formers(directory: RunDirectory, package: Path) -> list[str]:
@@ -90,13 +95,36 @@ def place_formers(folder: Path, homes: list[str]) -> dict[str, str]:
     return dict(zip(map(str, places), homes, strict=True))
 
 
+def attempt_in(result: Path) -> int | None:
+    """Return which attempt of its job left a result; None if it does not say."""
+    for record in read_lines(result / JOB_RECORD):
+        found = attempt_of(record.get("job"))
+        if found is not None:
+            return found.number
+    return None
+
+
+def place_attempts(info: JSONDict, results: list[Path], resumes: str | None) -> dict[str, str]:
+    """On the node: make what former attempts left, the last one first, directories of this run.
+
+    Returns their places here, and below the run's directory at home.
+    """
+    usable = [path for path in results if RunDirectory(path).record_file.is_file()]
+    before = resumes
+    for path in reversed(usable):
+        write_json(RunDirectory(path).run_file, info | {"resumes": before})
+        before = str(path)
+    return {str(path): f"{ATTEMPTS}/{path.name}" for path in usable}
+
+
 def places_at_home(result: Path, home: Path) -> dict[str, str]:
     """Return which path of the node is which one here, of a result that came home."""
     try:
         told = json.loads((result / PLACE_FILE).read_text(encoding="utf-8"))
     except FileNotFoundError:
         return {}
-    return {told["directory"]: str(home), **told.get("formers", {})}
+    formers = {there: str(home / place) for there, place in told.get("formers", {}).items()}
+    return {told["directory"]: str(home), **formers}
 
 
 def find_former(name: str, *folders: Path) -> RunDirectory:

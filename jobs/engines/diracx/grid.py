@@ -34,6 +34,14 @@ T = TypeVar("T")
 FINAL = frozenset({"Done", "Failed", "Killed", "Deleted"})
 """DIRAC's statuses that a job does not leave by itself."""
 
+_NOT_DELETED = frozenset({"Matched", "Running", "Stalled", "Completing", "Staging", "Scouting"})
+_BY_RESCHEDULED = frozenset({"Failed", "Waiting", "Checking"})
+_RESUMED = "which is for good: prod-submit --resume RUN submits it anew"
+_FIXED = {
+    "Done": _RESUMED, "Killed": _RESUMED, "Deleted": _RESUMED,
+    "Matched": "about to start: try again", "Completing": "about to end: wait for it",
+}  # fmt: skip
+_TOO_OFTEN = "Maximum of reschedulings reached"
 _BULK = 20  # what DiracX 0.7 takes in one call
 _PAGE = 500
 _AT_A_TIME = 8  # sandboxes on their way
@@ -68,6 +76,21 @@ class JobState:
         """Exit code of the payload, where the application status says it."""
         word, _, code = self.application.partition(" ")
         return int(code) if word == "Exit" and code.isdigit() else None
+
+
+@dataclass(frozen=True, slots=True)
+class LogEntry:
+    """A line of a job's log in DiracX: when, who said so, and what."""
+
+    at: str
+    source: str
+    status: str
+    minor: str
+    application: str
+
+    def __str__(self) -> str:
+        said = f"{self.status}, {self.minor}, {self.application}"
+        return f"{self.at} {self.source}: {said}"
 
 
 def gone(job_id: int) -> JobState:
@@ -163,47 +186,96 @@ class Grid:
                     return found
         return found
 
-    def log(self, job_id: int) -> list[str]:
-        """Return a job's log, a line a status: when, who said so, and what."""
+    def log(self, job_id: int) -> list[LogEntry]:
+        """Return a job's log, an entry a status."""
         search: Any = [{"parameter": "JobID", "operator": "eq", "value": str(job_id)}]
         with self._client() as api, _translated():
             rows: Any = api.jobs.search(parameters=["LoggingInfo"], search=search)
-        return [
-            f"{one['StatusTime']} {one['Source']}: "
-            f"{one['Status']}, {one['MinorStatus']}, {one['ApplicationStatus']}"
-            for row in rows
-            for one in row["LoggingInfo"]
-        ]
+        names = ("StatusTime", "Source", "Status", "MinorStatus", "ApplicationStatus")
+        told = [one for row in rows for one in row["LoggingInfo"]]
+        return [LogEntry(*(str(one[name]) for name in names)) for one in told]
 
     def kill(self, job_ids: Sequence[int]) -> None:
         """Have jobs killed; those that run are told with their next heartbeat."""
         self._set(job_ids, "Killed", "Marked for termination")
 
-    def delete(self, job_ids: Sequence[int]) -> None:
-        """Have jobs deleted."""
-        self._set(job_ids, "Deleted", "Checking accounting")
-
-    def reschedule(self, job_ids: Sequence[int]) -> None:
-        """Have jobs run anew, failed ones too.
+    def delete(self, job_ids: Sequence[int]) -> dict[int, int]:
+        """Have jobs deleted, those at work killed first; return their attempts.
 
         Raises
         ------
-        UsageError
-            DiracX does not: too often, or done or killed already.
+        NotFoundError, UsageError
+            There is none such, or DiracX does not delete it.
         """
+        states = self._all_states(job_ids)
+        at_work = [job for job, state in states.items() if state.status in _NOT_DELETED]
+        if at_work:  # DIRAC's state machine knows no way from Running to Deleted but by this
+            self.kill(at_work)
+        self._set(job_ids, "Deleted", "Checking accounting")
+        after = self.states(job_ids)
+        stuck = {job: s.status for job, s in after.items() if s.status != "Deleted"}
+        if stuck:
+            told = "; ".join(f"{job}: it stays {status}" for job, status in stuck.items())
+            raise UsageError(f"DiracX does not delete: {told}")
+        return {job: state.attempt for job, state in states.items()}
+
+    def reschedule(self, job_ids: Sequence[int]) -> dict[int, int]:
+        """Have jobs run anew, failed ones too; return how often each has been rescheduled now.
+
+        Raises
+        ------
+        NotFoundError, UsageError
+            There is none such, or DiracX does not: too often, or it has ended for good.
+        """
+        states = self._all_states(job_ids)
+        final = [f"{job}: it is {s.status}, {_FIXED[s.status]}"
+                 for job, s in states.items() if s.status in _FIXED]  # fmt: skip
+        if final:  # DiracX would count all the same
+            raise UsageError(f"DiracX does not reschedule: {'; '.join(final)}")
+        prepared = {job: s.status for job, s in states.items() if s.status in _BY_RESCHEDULED}
+        if prepared:  # DIRAC's state machine knows no way from there to Received but by this
+            self._set(list(prepared), "Rescheduled", "Job Rescheduled")
+        try:
+            refused = self._reschedule(job_ids)
+        finally:
+            after = self.states(job_ids)
+            for job, status in prepared.items():
+                if job in after and after[job].status == "Rescheduled":  # it would stay so for ever
+                    minor = _TOO_OFTEN if status == "Failed" else "Job Rescheduling refused"
+                    self._set([job], status, minor)
+        stuck = {j: s.status for j, s in after.items() if s.attempt <= states[j].attempt}
+        refused |= {j: f"it stays {status}" for j, status in stuck.items() if j not in refused}
+        if refused:
+            said = "; ".join(f"{job}: {why}" for job, why in refused.items())
+            raise UsageError(
+                f"DiracX does not reschedule: {said}; prod-submit --resume RUN submits it anew"
+            )
+        return {job: state.attempt for job, state in after.items()}
+
+    def _reschedule(self, job_ids: Sequence[int]) -> dict[int, str]:
+        """Ask DiracX; return why it refuses those that it does not reschedule."""
         from diracx.client.models import BodyJobsRescheduleJobs
 
-        failed = [s.job_id for s in self.states(job_ids).values() if s.status == "Failed"]
-        if failed:  # DIRAC's state machine knows no way from Failed to Received but by this
-            self._set(failed, "Rescheduled", "Job Rescheduled")
-        with self._client() as api, _translated():
-            answer: Any = api.jobs.reschedule_jobs(BodyJobsRescheduleJobs(job_ids=list(job_ids)))
-        refused = dict(answer.get("failed", {}))
-        stuck = {s.job_id: s.status for s in self.states(job_ids).values() if s.is_final}
-        if refused or stuck:
-            told = [f"{job}: {why.get('detail', why)}" for job, why in refused.items()]
-            told += [f"{job}: it stays {status}" for job, status in stuck.items()]
-            raise UsageError(f"DiracX does not reschedule: {'; '.join(told)}")
+        try:
+            with self._client() as api, _translated():
+                answer: Any = api.jobs.reschedule_jobs(
+                    BodyJobsRescheduleJobs(job_ids=list(job_ids))
+                )
+        except UsageError as error:
+            try:
+                cause: Any = error.__cause__  # Any: azure-core has no types
+                answer = json.loads(cause.response.text())["detail"]
+                return {int(job): str(why["detail"]) for job, why in answer["failed"].items()}
+            except (AttributeError, KeyError, TypeError, ValueError):
+                raise error from error.__cause__
+        return {int(job): str(why["detail"]) for job, why in answer["failed"].items()}
+
+    def _all_states(self, job_ids: Sequence[int]) -> dict[int, JobState]:
+        states = self.states(job_ids)
+        missing = [str(job_id) for job_id in job_ids if job_id not in states]
+        if missing:
+            raise NotFoundError(f"DiracX has no job {', '.join(missing)}")
+        return states
 
     def _set(self, job_ids: Sequence[int], status: str, minor: str) -> None:
         from diracx.client.models import JobStatusUpdate
@@ -237,8 +309,11 @@ class Grid:
 
         return self._run(upload_all)
 
-    def download(self, job_id: int, folder: Path) -> bool:
-        """Unpack a job's output sandboxes into `folder`; return False if it has none."""
+    def download(self, job_id: int, folder: Path) -> list[Path]:
+        """Unpack a job's output sandboxes, each into a folder of its own in `folder`.
+
+        A job that was rescheduled may have one of each attempt, in any order.
+        """
         with tempfile.TemporaryDirectory() as made:
 
             async def fetch(api: "AsyncDiracClient", storage: "httpx2.AsyncClient") -> list[Path]:
@@ -248,10 +323,12 @@ class Grid:
                     await fetch_sandbox(api, storage, str(name), path)
                 return found
 
-            archives = self._run(fetch)
-            for archive in archives:
-                unpack(archive, folder)
-        return bool(archives)
+            folders = []
+            for archive in self._run(fetch):
+                folders.append(folder / archive.name)
+                folders[-1].mkdir()
+                unpack(archive, folders[-1])
+        return folders
 
     def _run(self, call: "Callable[[AsyncDiracClient, httpx2.AsyncClient], Awaitable[T]]") -> T:
         """Sandboxes come with an asynchronous client only."""

@@ -3,19 +3,30 @@
 import shutil
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
+from urllib.parse import unquote, urlsplit
 
 from provmanager.capture.command import observed
 from provmanager.errors import JSONDict, ProvError
 
 from ..local.delivery import Delivery
 from ..local.directory import RunDirectory, read_lines, write_json
-from .closing import close_records
+from .attempts import (
+    Period,
+    begin_again,
+    handled_attempt,
+    in_period,
+    instant,
+    link_attempts,
+    periods_of,
+)
+from .closing import close_former, close_records
 from .discovery import FoundJob, adopt
-from .former import places_at_home
+from .former import ATTEMPTS, attempt_in, places_at_home
 from .grid import Grid, JobState, gone
 from .names import JOB_RECORD, RESULT
 
@@ -88,9 +99,11 @@ def looked_at(job: FoundJob) -> Harvested:
 def _harvest(grid: Grid, folder: Path, job: FoundJob) -> Harvested:
     state = job.state or gone(job.job_id)
     told = looked_at(job)
-    if not state.is_final:
-        return told
     try:
+        if not state.is_final:
+            if job.directory is not None and state.attempt:
+                look_again(grid, job.directory, state)
+            return told
         directory = job.directory or adopt(folder, job, grid)
         outcome = bring_home(grid, directory, state)
     except (ProvError, OSError) as error:
@@ -108,6 +121,21 @@ def _harvest(grid: Grid, folder: Path, job: FoundJob) -> Harvested:
     )
 
 
+def look_again(grid: Grid, directory: RunDirectory, state: JobState) -> None:
+    """Have a directory wait again for its job, which was rescheduled and has not ended.
+
+    What its former attempts left open in the record is closed, when they had time to do so.
+    """
+    with directory.lock():
+        if handled_attempt(directory) < state.attempt and not _is_completed(directory):
+            begin_again(directory, state.attempt)
+        periods = periods_of(grid.log(state.job_id))
+        ends = [period.ended_at for period in periods[:-1] if period.ended_at]
+        if ends and _age_s(ends[-1]) > LAST_WORDS_S:
+            with suppress(ProvError):  # without a server there is nothing open
+                _deliver(directory, close_former(directory, in_period(state, periods), periods))
+
+
 def bring_home(
     grid: Grid, directory: RunDirectory, state: JobState
 ) -> Literal["home", "closed"] | None:
@@ -117,31 +145,47 @@ def bring_home(
     where that is too early: a killed job is Killed to DiracX before it knows of it.
     """
     with directory.lock():
-        return "home" if directory.has_ended() else _bring_home(grid, directory, state)
+        handled = handled_attempt(directory)
+        if directory.has_ended() and (handled >= state.attempt or _is_completed(directory)):
+            return "home"
+        counted = max(state.attempt, handled)
+        log = grid.log(state.job_id) if counted else []
+        periods = periods_of(log) if log else [Period(counted)]
+        outcome: Literal["home", "closed"] | None = "home"
+        if not directory.has_ended() or handled < periods[-1].number:  # else DiracX has refused
+            outcome = _bring_home(grid, directory, in_period(state, periods), periods)
+        if outcome is not None and counted:
+            write_json(directory.run_file, directory.info() | {"attempt": counted})
+        return outcome
 
 
 def _bring_home(
-    grid: Grid, directory: RunDirectory, state: JobState
+    grid: Grid, directory: RunDirectory, state: JobState, periods: Sequence[Period]
 ) -> Literal["home", "closed"] | None:
     incoming = directory.path / "incoming"
     shutil.rmtree(incoming, ignore_errors=True)
     incoming.mkdir()
-    is_there = grid.download(state.job_id, incoming)
-    if not is_there and _may_still_speak(state):
+    last, former = _by_attempt(grid.download(state.job_id, incoming), state.attempt)
+    if last is None and _may_still_speak(state):
         return None
-    result = incoming / RESULT
-    if is_there and result.is_dir():
-        _take(result, directory)
-    for name in ("std.out", "std.err"):
-        if (incoming / name).exists():
-            shutil.copy2(incoming / name, directory.path / name)
+    if handled_attempt(directory) < state.attempt or directory.has_ended():
+        begin_again(directory, state.attempt)
+    for number, place in former.items():
+        _keep_former(place, directory, number)
+    if last is not None:
+        _take_all(last, directory)
     shutil.rmtree(incoming)
     is_whole = any(event["event"] == "ended" for event in read_lines(_arrived(directory)))
     verdict = {} if is_whole else _verdict(state)
     if not is_whole:
-        verdict |= close_records(directory, state, verdict, grid.log(state.job_id))
+        log = periods[-1].log if state.attempt else grid.log(state.job_id)
+        verdict |= close_records(directory, state, verdict, log)
+    closed: list[Path] = []
+    if state.attempt:
+        with suppress(ProvError):
+            closed = close_former(directory, state, periods)
     _record_retrieval(grid, directory, state)
-    _deliver(directory)
+    _deliver(directory, closed)
     # Last: from now on the run has ended, and is not brought home again.
     if is_whole:
         _arrived(directory).replace(directory.state_file)
@@ -150,12 +194,55 @@ def _bring_home(
     return "closed"
 
 
+def _is_completed(directory: RunDirectory) -> bool:
+    """Whether a run came home completed: of that there is no other attempt to wait for."""
+    return directory.status(with_steps=False).state == "completed"
+
+
+def _by_attempt(folders: Sequence[Path], attempt: int) -> tuple[Path | None, dict[int, Path]]:
+    """Return the sandbox of the last attempt, if it left one, and those of former ones."""
+    last: tuple[int, Path] | None = None
+    former: dict[int, Path] = {}
+    for folder in folders:
+        number = attempt_in(folder / RESULT)
+        if number is not None and number < attempt:
+            former[number] = folder
+        elif last is None or (number or 0) >= last[0]:
+            last = (number or 0, folder)
+    return (last[1] if last else None), former
+
+
+def _keep_former(sandbox: Path, directory: RunDirectory, number: int) -> None:
+    """Put what a former attempt left beside the run, and deliver its records."""
+    former = RunDirectory(directory.path / ATTEMPTS / str(number))
+    if former.record_file.exists():
+        return
+    former.path.mkdir(parents=True, exist_ok=True)
+    _take_all(sandbox, former)
+    if _arrived(former).exists():
+        _arrived(former).replace(former.state_file)
+    link_attempts(directory)
+    _deliver(former)
+
+
+def _take_all(sandbox: Path, directory: RunDirectory) -> None:
+    if (sandbox / RESULT).is_dir():
+        _take(sandbox / RESULT, directory)
+    for name in ("std.out", "std.err"):
+        if (sandbox / name).exists():
+            shutil.copy2(sandbox / name, directory.path / name)
+
+
 def _may_still_speak(state: JobState) -> bool:
     """Whether a job was killed so lately that its node may just be sending its last words."""
     if state.status != "Killed" or state.started_at is None or state.ended_at is None:
         return False
-    age = datetime.now(UTC) - datetime.fromisoformat(state.ended_at)
-    return age.total_seconds() < LAST_WORDS_S
+    return _age_s(state.ended_at) < LAST_WORDS_S
+
+
+def _age_s(told: str) -> float:
+    """Return how long ago an instant of DiracX's was, in seconds."""
+    return (datetime.now(UTC) - instant(told)).total_seconds()
 
 
 def _arrived(directory: RunDirectory) -> Path:
@@ -200,19 +287,39 @@ def _record_retrieval(grid: Grid, directory: RunDirectory, state: JobState) -> N
         software={"name": "provmanager"},
         directory=directory.path,
         # by these it is found, so that nobody else brings the run home again
-        configuration={"run": info["id"], "grid": grid.url, "grid_job": state.job_id},
+        configuration={
+            "run": info["id"], "grid": grid.url, "grid_job": state.job_id,
+            "attempt": state.attempt,
+        },
         attributes={"site": state.site, "owner": state.owner, "grid_status": state.status},
         record=directory.path / "retrieval.prov.jsonl",
     )  # fmt: skip
     with recording as activity:
         for place in info["sent"]:
             activity.input(place, role="input sent")
+        there = _places_on_node(directory)
         if directory.products.is_dir():
             for path in sorted(p for p in directory.products.rglob("*") if p.is_file()):
-                activity.input(path, role="product retrieved")
+                activity.input(path, role="product retrieved", locations=there.get(str(path), ()))
 
 
-def _deliver(directory: RunDirectory) -> None:
+def _places_on_node(directory: RunDirectory) -> dict[str, list[str]]:
+    """Return where the products lay on the node, by their paths here: equal bytes may be others'.
+
+    By it a product is the one that this job made, where another attempt made the same bytes.
+    """
+    run, origin = directory.info()["id"], directory.origin
+    found: dict[str, list[str]] = {}
+    for record in directory.records():
+        for item in record.get("outputs", ()) if record.get("id") == run else ():
+            for told in (item, *item.get("members", ())):
+                path = unquote(urlsplit(str(told.get("url", ""))).path)
+                if path.startswith(f"{origin}/"):
+                    found[f"{directory.path}{path.removeprefix(origin)}"] = [told["url"]]
+    return found
+
+
+def _deliver(directory: RunDirectory, more: Sequence[Path] = ()) -> None:
     """Deliver all records; those that the node delivered already are known, and change nothing."""
     delivery = Delivery(directory.record_file)
     delivery.start()
@@ -220,6 +327,7 @@ def _deliver(directory: RunDirectory) -> None:
         directory.path / JOB_RECORD,
         *sorted(directory.steps.glob("*/tool.prov.json")),
         directory.path / "retrieval.prov.jsonl",
+        *more,
     ):
         delivery.add(path)
     delivery.close()

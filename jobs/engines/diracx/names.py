@@ -9,6 +9,9 @@ RESULT = "result"
 JOB_RECORD = "job.prov.jsonl"
 """In it: the record of the job itself."""
 
+PRODUCTION_STEP = "ProductionStep"
+"""Activity type of what a production's runs are part of."""
+
 _LONGEST = 128  # DIRAC's column
 _NAME = re.compile(
     r"(?P<name>.*)\.(?P<run>[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})"
@@ -26,6 +29,12 @@ def run_of(job_name: str) -> tuple[str, str] | None:
     return (found["name"], found["run"]) if found else None
 
 
-def job_activity_of(run: str) -> str:
-    """Return the UUID of the activity that is the job of a run."""
-    return str(uuid.uuid5(uuid.UUID(run), "job"))
+def job_activity_of(run: str, attempt: int = 0) -> str:
+    """Return the UUID of the activity that is an attempt of the job of a run."""
+    return str(uuid.uuid5(uuid.UUID(run), f"job {attempt}" if attempt else "job"))
+
+
+def grid_job(job_id: int, attempt: int, site: str | None = None) -> dict[str, str]:
+    """Return a job of DiracX as records name it."""
+    found = {"system": "DIRAC", "id": str(job_id), "attempt": str(attempt)}
+    return found | ({"site": site} if site else {})

@@ -27,14 +27,18 @@ from provmanager.errors import DifferenceError, JSONDict, ProvError
 from ..local.closing import close_running
 from ..local.delivery import Delivery
 from ..local.directory import PLACE_FILE, RunDirectory, now, write_json
-from .former import place_formers
+from .former import ATTEMPTS, place_attempts, place_formers
 from .gathering import gather
-from .names import JOB_RECORD, RESULT
+from .names import JOB_RECORD, PRODUCTION_STEP, RESULT, job_activity_of
+from .own_job import OwnJob
 from .package import placed
 from .staging import bring_in, store_products
 
 TIMEOUT_S = 10.0
 """How long the server is waited for, in seconds, where it is asked what it knows."""
+
+ATTEMPT_VARIABLE = "PROV_JOB_ATTEMPT"
+"""By it, what is recorded in the job says of which attempt it is."""
 
 _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
@@ -88,16 +92,17 @@ def run_job(job_file: Path) -> int:
     folder = Path.cwd()
     job = json.loads(job_file.read_text(encoding="utf-8"))
     _point_to_server(folder, job)
-    if job["server"] and _is_recorded(job["job_activity"]):
-        text = (
-            f"the run {job['id']} has been on a node before and is in the record: a run is "
-            "rescheduled as a new one, with prod-submit --resume"
-        )
-        sys.stderr.write(text + "\n")
+    own = OwnJob.of(os.environ)
+    attempt = _begin_attempt(job, own)
+    if attempt and _is_taken_over(job):
+        text = f"the run {job['id']} has failed, and its production takes care of what it lacks"
+        sys.stderr.write(f"{text}: prod-submit with the production's document goes on with it\n")
         return DifferenceError.exit_code
     result = folder / RESULT
     result.mkdir()
     formers = place_formers(folder, job["formers"])
+    left = own.bring_results(folder / ATTEMPTS) if own is not None and attempt else []
+    formers = place_attempts(_info(job), left, next(iter(formers), None)) | formers
     directory = _make_run_directory(folder, job, next(iter(formers), None))
     place = {"directory": str(directory.path), "formers": formers}
     write_json(result / PLACE_FILE, place)
@@ -197,14 +202,36 @@ def _tell_failure(
         run.ended(error.exit_code)
 
 
+def _begin_attempt(job: JSONDict, own: OwnJob | None) -> int:
+    """Find out which attempt of its job this is, and have all records say so.
+
+    It is DiracX's count of its reschedulings; if the record has an attempt of that number, which
+    DiracX broke off before it knew how often it had been rescheduled, the next that it has not.
+    """
+    said = own.attempt() if own is not None else None
+    number = said or 0
+    if number:
+        job["job_activity"] = job_activity_of(job["id"], number)
+    while job["server"] and _ask_server(job["job_activity"]) is not None:
+        number += 1
+        job["job_activity"] = job_activity_of(job["id"], number)
+    if number or said is not None:
+        os.environ[ATTEMPT_VARIABLE] = str(number)
+    return number
+
+
 def _make_run_directory(folder: Path, job: JSONDict, resumes: str | None) -> RunDirectory:
     directory = RunDirectory(folder / "run")
     directory.path.mkdir()
-    info = {name: job[name] for name in ("id", "name", "steps", "command", "max_parallel")}
-    info["container"] = job.get("container")
-    here = {"engine": "diracx", "workflow": str(folder / job["workflow"]), "created_at": now()}
-    write_json(directory.run_file, info | here | {"resumes": resumes})
+    here = {"workflow": str(folder / job["workflow"]), "created_at": now(), "resumes": resumes}
+    write_json(directory.run_file, _info(job) | here)
     return directory
+
+
+def _info(job: JSONDict) -> JSONDict:
+    """Return what is told of a run wherever it has a directory."""
+    told = {name: job[name] for name in ("id", "name", "steps", "command", "max_parallel")}
+    return told | {"engine": "diracx", "container": job.get("container")}
 
 
 def _point_to_server(folder: Path, job: dict[str, Any]) -> None:  # Any: JSON
@@ -219,15 +246,22 @@ def _point_to_server(folder: Path, job: dict[str, Any]) -> None:  # Any: JSON
             os.environ["PROV_TOKEN_FILE"] = os.environ["DIRACX_CREDENTIALS_PATH"]
 
 
-def _is_recorded(activity: str) -> bool:
-    """Whether the server knows of an activity; False also where it does not say."""
+def _ask_server(activity: str) -> JSONDict | None:
+    """Return what the server knows of an activity; None also where it does not say."""
     found = find_connection()
     try:
         with ProvClient(found.url, found.token, timeout_s=TIMEOUT_S, retries=0) as client:
-            client.activity(activity)
+            return client.activity(activity)
     except ProvError:
+        return None
+
+
+def _is_taken_over(job: JSONDict) -> bool:
+    """Whether a run has failed by the record and is a production's, which tries its inputs anew."""
+    told = _ask_server(job["id"]) if job["server"] else None
+    if told is None or told["status"] in ("running", "unknown"):
         return False
-    return True
+    return any(outer["type"] == PRODUCTION_STEP for outer in told["part_of"])
 
 
 def _owner() -> str | None:

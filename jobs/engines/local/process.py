@@ -82,8 +82,9 @@ def _recorded(
     former = Former(RunDirectory(Path(info["resumes"]))) if info.get("resumes") else None
     attributes: dict[str, Any] = {"engine": info["engine"], "directory": str(directory.path),
                                   "steps": info["steps"]}  # fmt: skip
-    if former is not None:
-        attributes["resumes"] = former.ids[0]
+    others = [run for run in former.ids if run != info["id"]] if former is not None else []
+    if others:  # but for former attempts of the run itself
+        attributes["resumes"] = others[0]
     recording = observed(
         info["command"],
         name=info["name"],
@@ -96,7 +97,7 @@ def _recorded(
         announce=True,
     )
     if former is not None:
-        for path in former.unclosed(directory.record_file):
+        for path in former.unclosed(directory.record_file, but=info["id"]):
             delivery.add(path)
     with recording as activity:
         delivery.wake()

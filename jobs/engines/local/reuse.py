@@ -89,7 +89,7 @@ class Former:
         self.ids: list[str] = []
         self._steps: dict[str, JSONDict] = {}
         self._runs: list[JSONDict] = []
-        self._files: list[Path] = []
+        self._files: list[tuple[str, Path]] = []
         seen: set[Path] = set()
         at: RunDirectory | None = directory
         while at is not None and at.path not in seen:
@@ -105,7 +105,7 @@ class Former:
         self.ids.append(info["id"])
         if not directory.record_file.is_file():
             raise NotFoundError(f"{directory.path} has no record ({directory.record_file.name})")
-        self._files.append(directory.record_file)
+        self._files.append((info["id"], directory.record_file))
         for record in directory.moved_records():
             if record.get("status") == "running":
                 continue
@@ -115,16 +115,18 @@ class Former:
             if key and record.get("status") == "completed":
                 self._steps.setdefault(key, record)
 
-    def unclosed(self, target: Path) -> list[Path]:
+    def unclosed(self, target: Path, *, but: str) -> list[Path]:
         """Close in `target` what a killed process left as running; return records to deliver again.
 
-        It may have been killed before the last of them were on their way.
+        It may have been killed before the last of them were on their way. Not closed is what is
+        left of the run `but`: a former attempt of its job, of which the grid knows how it ended.
         """
+        files = [path for run, path in self._files if run != but]
         n_closed = sum(
             close_running(read_lines(path), target, "the process of the run was killed")
-            for path in self._files
+            for path in files
         )
-        return self._files if n_closed else []
+        return files if n_closed else []
 
     def find(self, key: str | None, step: StepId, memory: DigestMemory) -> JSONDict | None:
         """Return the record of the same work, if all that it made is there as it was made."""

@@ -221,7 +221,8 @@ class Session:
             place.pop("sha256", None)
         with self._lock:
             self.n_completed += 1
-            self.reused |= {os.path.realpath(path_of(place) or "") for place in places}
+            if former.get("parent") != self.activity:  # else made by a former attempt of this run
+                self.reused |= {os.path.realpath(path_of(place) or "") for place in places}
         shutil.rmtree(planned.directory, ignore_errors=True)
         self.directory.append(
             "step", step=planned.step.name, index=list(planned.step.index) or None,
