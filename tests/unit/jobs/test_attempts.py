@@ -1,4 +1,4 @@
-"""Attempts of a job that is rescheduled: by DiracX's log, in directories, and in what comes home."""
+"""Attempts of a job that is rescheduled: by DiracX's log, and in the directory of its run."""
 
 import json
 
