@@ -76,14 +76,27 @@ def _file_of(item: Mapping[str, Any], moved: Prefixes, folder: Path) -> Path:  #
     NotFoundError, DifferenceError, OSError
         It is not to be had; the message says why.
     """
+    places, recorded = item.get("contentUrl") or [], item.get("sha256")
+    listed = [places] if isinstance(places, str) else places
+    if not listed:
+        raise NotFoundError("no place of it is recorded")
+    if recorded is None:
+        raise NotFoundError(f"the record has no SHA-256 to check {listed[0]} by")
+    reasons: list[NotFoundError | DifferenceError | OSError] = []
+    for location in listed:
+        try:
+            return _content_at(location, recorded, moved, folder)
+        except (NotFoundError, DifferenceError, OSError) as error:
+            reasons.append(error)
+    raise reasons[0]
+
+
+def _content_at(
+    location: str, recorded: str, moved: Sequence[tuple[str, str]], folder: Path
+) -> Path:
     from provmanager.client.verification import local_path
     from provmanager.ids import file_sha256
 
-    location, recorded = item.get("contentUrl"), item.get("sha256")
-    if location is None:
-        raise NotFoundError("no place of it is recorded")
-    if recorded is None:
-        raise NotFoundError(f"the record has no SHA-256 to check {location} by")
     path = local_path(location, moved)
     if path is None:
         path = _fetched(location, folder)

@@ -37,7 +37,7 @@ _RULES: Rules = {
 }
 _AGENT: Rules = {"id": _TEXT, "name": _TEXT}
 _ENTITY: Rules = {"id": _TEXT, "outcome": _TEXT}
-_NAMES = {
+NAMES = {
     AssessmentKind.INVALIDATION: "invalidate",
     AssessmentKind.REVOCATION: "revoke-invalidation",
     AssessmentKind.VERIFICATION: "verify",
@@ -88,7 +88,7 @@ def read_assessment(value: JSONDict, *, reason: str) -> Document:
     told = Activity(
         key="assessment",
         uuid=uuid,
-        name=_NAMES[kind],
+        name=NAMES[kind],
         type="Assessment",
         status=Status.COMPLETED,
         started_at=at,

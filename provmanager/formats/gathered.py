@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from ..model import (
     Activity,
     Agent,
+    Assessment,
     Document,
     Entity,
     HadMember,
@@ -31,6 +32,7 @@ class Gathered:
     members: dict[HadMember, None] = field(default_factory=dict)
     associated: dict[WasAssociatedWith, None] = field(default_factory=dict)
     attributed: dict[WasAttributedTo, None] = field(default_factory=dict)
+    assessments: dict[Assessment, None] = field(default_factory=dict)
 
     def document(self, *, format: str, reason: str) -> Document:
         """Return all of it."""
@@ -46,5 +48,6 @@ class Gathered:
             members=tuple(self.members),
             associated=tuple(self.associated),
             attributed=tuple(self.attributed),
+            assessments=tuple(self.assessments),
             notes=self.notes.to_tuple(),
         )

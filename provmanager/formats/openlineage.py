@@ -38,14 +38,22 @@ from .json_stream import JsonStream
 from .note_book import NoteBook
 from .openlineage_events import Dataset, Event, RunName, matches, read_events
 from .openlineage_names import location_of, version_id
+from .openlineage_own import (
+    ASSESSMENT_FACET,
+    ENTITY_FACET,
+    OWN_FACETS,
+    RUN_FACET,
+    USE_FACET,
+    agents_in,
+    entity_fields,
+    read_assessment_facet,
+    roles_of,
+    run_fields,
+)
 
-__all__ = ["ENTITY_FACET", "FORMAT", "ROOT_RULE", "RUN_FACET", "matches", "read_stream_of_events"]
+__all__ = ["FORMAT", "ROOT_RULE", "matches", "read_stream_of_events"]
 
 FORMAT = "openlineage"
-ENTITY_FACET = "provmanager_entity"
-"""The facet in which we export what identifies an entity beyond its name."""
-RUN_FACET = "provmanager_run"
-"""The facet in which we export the version, host and exit code of a run."""
 ROOT_RULE = "openlineage-root"
 
 _KINDS = {kind.value: kind for kind in EntityKind}
@@ -81,12 +89,25 @@ def _read_run(events: Sequence[Event], found: Gathered) -> None:
     if held is not None:  # so far only named, as the parent of another
         activity = replace(activity, name=activity.name or held.name)
     found.activities[activity.key] = activity
+    own: JSONObject = next((f for e in events if (f := e.run_facets.get(RUN_FACET))), {})
+    who = [agent for agent, _ in _own_agents(own, activity.key, found)]
+    facet = next((f for e in events if (f := e.run_facets.get(ASSESSMENT_FACET))), None)
+    assessment = facet and read_assessment_facet(activity.uuid, facet, who[0] if who else None)
+    if assessment:
+        found.assessments[assessment] = None
     for event in events:
         _read_parents(event, activity.key, found)
-        _read_owners(event, activity.key, found)
+        if not who:
+            _read_owners(event, activity.key, found)
+        if assessment:
+            for dataset in event.inputs:
+                _entity(dataset, f"{activity.key}/assessed", found, has_version=True)
+            continue
         stale = {_identity(d) for d in event.inputs} if event.type in _ENDED else None
         for dataset in event.inputs:
-            found.used[Used(activity=activity.key, entity=_input(dataset, activity, found))] = None
+            key = _input(dataset, activity, found)
+            for role in roles_of(dataset.facets.get(USE_FACET, {})):
+                found.used[Used(activity=activity.key, entity=key, role=role)] = None
         for dataset in event.outputs:
             _read_output(dataset, activity, stale, found)
 
@@ -97,6 +118,8 @@ def _activity(events: Sequence[Event], notes: NoteBook) -> Activity:
         for side, kept in (("run", event.run_facets), ("job", event.job_facets)):
             for name, facet in kept.items():
                 facets.setdefault(f"facets.{side}.{name}", facet)
+    own: JSONObject = facets.pop(f"facets.run.{RUN_FACET}", {})
+    facets.pop(f"facets.run.{ASSESSMENT_FACET}", None)
     best = events[0]
     assert best.run is not None
     started = min((e for e in events if e.type == "START"), key=lambda e: e.time, default=None)
@@ -105,15 +128,13 @@ def _activity(events: Sequence[Event], notes: NoteBook) -> Activity:
         message = f"{ended.type} at {ended.time_raw} before START at {started.time_raw}, left out"
         notes.add("ends-before-start", message, started.pointer)
         started = None
-    names = ("errorMessage", "processing_engine", RUN_FACET)
-    error, engine, own = (facets.get(f"facets.run.{name}") for name in names)
-    return Activity(
+    error, engine = (facets.get(f"facets.run.{n}") for n in ("errorMessage", "processing_engine"))
+    told = Activity(
         key=str(best.run.uuid),
         uuid=best.run.uuid,
         name=best.run.job.name,
-        version=_text(facets.get("facets.job.sourceCodeLocation"), "version")
-        or _text(own, "version"),
-        type=_text(facets.get("facets.job.jobType"), "jobType") or _text(own, "type"),
+        version=_text(facets.get("facets.job.sourceCodeLocation"), "version"),
+        type=_text(facets.get("facets.job.jobType"), "jobType"),
         comment=_text(error, "message"),
         status=best.status,
         status_raw=None if best.type == "OTHER" else best.type,
@@ -121,17 +142,20 @@ def _activity(events: Sequence[Event], notes: NoteBook) -> Activity:
         started_raw=started.time_raw if started else None,
         ended_at=ended.time if ended else None,
         ended_raw=ended.time_raw if ended else None,
-        exit_code=_exit_code(own),
-        host={"name": host} if (host := _text(own, "host")) else None,
         environment=_environment(engine),
         configuration=_parameters(facets.get("facets.run.executionParameters")),
         attributes={"job.namespace": best.run.job.namespace, "producer": best.producer} | facets,
     )
+    return replace(told, **run_fields(own), iri=_text(own, "iri"))
 
 
-def _exit_code(own: JSONObject | None) -> int | None:
-    code = (own or {}).get("exit_code")
-    return code if type(code) is int and -(2**31) <= code < 2**31 else None
+def _own_agents(own: JSONObject, key: str, found: Gathered) -> list[tuple[Agent, str | None]]:
+    """Add the agents that our own facet of a run lists."""
+    listed = list(agents_in(own, "agents"))
+    for agent, role in listed:
+        found.agents[agent.key] = agent
+        found.associated[WasAssociatedWith(activity=key, agent=agent.key, role=role)] = None
+    return listed
 
 
 def _environment(engine: JSONObject | None) -> JSONObject | None:
@@ -230,7 +254,8 @@ def _read_output(
             message = "an input has this version too: the run did not make it"
         found.notes.add("version-not-made", message, dataset.pointer)
     key = _entity(dataset, f"{activity.key}/output", found, has_version=has_version)
-    found.generated[WasGeneratedBy(entity=key, activity=activity.key)] = None
+    for role in roles_of(dataset.facets.get(USE_FACET, {})):
+        found.generated[WasGeneratedBy(entity=key, activity=activity.key, role=role)] = None
     former = change.get("previousIdentifier") if word == "RENAME" else None
     namespace, name = _text(former, "namespace"), _text(former, "name")
     if namespace and name:
@@ -267,8 +292,9 @@ def _entity(
         products.append(version_id(dataset.namespace, dataset.name, "").rstrip(":"))
     locations = _locations(dataset, _texts(own, "locations")) if has_place else ()
     key = f"{side}/{dataset.namespace}/{dataset.name}"
-    if version:
-        key += f"@{version}"  # of one data set there may be several
+    said = version or next(iter((*_texts(own, "digests"), *_texts(own, "productIds"))), None)
+    if said:
+        key += f"@{said}"  # of one data set there may be several
     held = found.entities.get(key)
     entity = Entity(
         key=key,
@@ -279,9 +305,13 @@ def _entity(
         product_ids=tuple(products),
         locations=locations,
         attributes={"namespace": dataset.namespace}
-        | {f"facets.{name}": facet for name, facet in dataset.facets.items()},
+        | {f"facets.{n}": facet for n, facet in dataset.facets.items() if n not in OWN_FACETS},
+        **entity_fields(own),
     )
     found.entities[key] = entity if held is None else _joined(held, entity)
+    for to, part in agents_in(own, "attributedTo"):
+        found.agents[to.key] = to
+        found.attributed[WasAttributedTo(entity=key, agent=to.key, role=part)] = None
     for agent, role in _owners(dataset.facets, found):
         found.attributed[WasAttributedTo(entity=key, agent=agent, role=role)] = None
     return key

@@ -19,6 +19,7 @@ from provmanager.model import (
 
 from . import prov_terms as terms
 from .note_book import NoteBook
+from .prov_surroundings import CALLED, called_fields
 
 JSONScalar = str | int | float | bool
 JSONObject = dict[str, JSONScalar | list[JSONScalar]]
@@ -191,13 +192,16 @@ def activity_of(element: Described, clock: Clock, notes: NoteBook) -> Activity:
     status = element.text(terms.TERMS + "status")
     exit_code = element.text(terms.TERMS + "exitCode")
     name = element.text(*_NAMES) or element.name.localpart or element.key
-    consumed = [_STARTED, _ENDED, *(terms.TERMS + t for t in ("status", "exitCode", "isClaim"))]
+    consumed = [_STARTED, _ENDED, *CALLED]
+    consumed += [terms.TERMS + t for t in ("status", "exitCode", "isClaim")]
+    called = called_fields({iri.removeprefix(terms.TERMS): element.text(iri) for iri in CALLED})
+    iri = element.text(terms.TERMS + "iri")
     if len(element.values(_LABEL)) == 1:
         consumed.append(_LABEL)
     return Activity(
         key=element.key,
         uuid=ids.activity_uuid(element.key),
-        iri=None if ids.parse_uuid(element.key) else element.key,
+        iri=iri if ids.parse_uuid(element.key) else element.key,
         name=name,
         version=element.text(terms.TERMS + "version", terms.VOPROV + "version"),
         type=element.text(terms.TERMS + "type")
@@ -213,6 +217,7 @@ def activity_of(element: Described, clock: Clock, notes: NoteBook) -> Activity:
         host={"name": host} if (host := element.text(terms.TERMS + "host")) else None,
         attributes=ids.clean_json(element.attributes(*consumed)),
         is_claim=element.text(terms.TERMS + "isClaim") == "true",
+        **called,
     )
 
 

@@ -22,6 +22,7 @@ from provmanager.errors import DocumentError
 from . import prov_terms as terms
 from .prov_assessments import add_assessments, type_of
 from .prov_ivoa import add_configuration, add_descriptions
+from .prov_surroundings import add_surroundings, called_attributes
 
 JSONObject = Mapping[str, Any]  # Any: free-form JSON
 Attributes = list[tuple[QualifiedName, Any]]  # Any: a value that prov takes
@@ -72,6 +73,7 @@ class _Export:
         self._add_other_relations()
         self._add_agents()
         add_assessments(self.document, self._rows("assessments"))
+        add_surroundings(self.document, lineage)
         add_configuration(self.document, lineage)
         add_descriptions(self.document, lineage)
 
@@ -90,6 +92,7 @@ class _Export:
                 *_maybe(_TERMS["exitCode"], row.get("exit_code")),
                 *_maybe(_TERMS["host"], row.get("host")),
                 *_maybe(_TERMS["isClaim"], row.get("is_claim") or None),
+                *called_attributes(row),
                 *_maybe(_VOPROV["comment"], row.get("comment")),
                 *self._focus(row),
             ]
@@ -102,15 +105,15 @@ class _Export:
         generated_at = {}
         for row in self._rows("entities"):
             kind = row.get("kind") or "dataset"
-            location = row.get("location")
             attributes: Attributes = [
                 *_maybe(PROV_LABEL, row.get("name")),
                 *_maybe(PROV_TYPE, self._entity_type(kind)),
-                *_maybe(PROV_LOCATION, Identifier(location) if location else None),
+                *((PROV_LOCATION, Identifier(place)) for place in _all(row, "location")),
                 *_maybe(PROV_VALUE, row.get("value")),
-                *_maybe(_TERMS["digest"], row.get("digest")),
-                *_maybe(_TERMS["productId"], row.get("product_id")),
+                *((_TERMS["digest"], digest) for digest in _all(row, "digest")),
+                *((_TERMS["productId"], name) for name in _all(row, "product_id")),
                 *_maybe(_TERMS["sizeBytes"], row.get("size_bytes")),
+                *_maybe(_TERMS["contentType"], row.get("content_type")),
                 *_maybe(_VOPROV["comment"], row.get("comment")),
                 *self._focus(row),
             ]
@@ -238,6 +241,12 @@ def _link(row: JSONObject) -> Attributes:
         *_maybe(_TERMS["rule"], row.get("rule")),
         *_maybe(_TERMS["basis"], row.get("basis")),
     ]
+
+
+def _all(row: JSONObject, name: str) -> list[str]:
+    """Return all names of one kind that an entity has, or the one that is known."""
+    one = row.get(name)
+    return list(row.get(f"{name}s") or ([one] if one else ()))
 
 
 def _maybe(name: QualifiedName, value: Any) -> Attributes:  # Any: a JSON scalar or none

@@ -7,9 +7,10 @@ mention), stay in the statements.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Set
+from collections.abc import Callable, Iterable, Iterator, Mapping, Set
 from dataclasses import replace
 from datetime import datetime
+from typing import Any
 
 from prov.constants import (
     PROV_ATTR_ACTIVITY,
@@ -51,6 +52,7 @@ from prov.model import (
 )
 
 from provmanager.model import (
+    Activity,
     Document,
     Entity,
     HadMember,
@@ -76,6 +78,7 @@ from .prov_elements import (
     entity_of,
     text_of,
 )
+from .prov_surroundings import SurroundingsReading
 
 _WORKFLOW_RUNS = {terms.WFPROV + "WorkflowRun", terms.WFPROV + "ProcessRun"}
 _CWLPROV_RULE = "cwlprov-started-by"
@@ -120,6 +123,7 @@ class _Reading:
         self.associated: dict[tuple[str, str, str | None], WasAssociatedWith] = {}
         self.attributed: dict[tuple[str, str, str | None], WasAttributedTo] = {}
         self.assessed = AssessmentReading()
+        self.surroundings = SurroundingsReading()
         self.incomplete: Counter[str] = Counter()
         self.not_stated = 0
         self.digest = digest
@@ -141,6 +145,8 @@ class _Reading:
         element.add(record.attributes)
         if elements is self.activities:
             self.assessed.declare(element.key, element.type_iris)
+        elif elements is self.entities:
+            self.surroundings.declare(element.key, element.type_iris)
 
     def element(self, name: QualifiedName, elements: dict[str, Described]) -> Described:
         """Return the element called `name`, a bare one if nothing declares it."""
@@ -173,16 +179,16 @@ class _Reading:
         """Return all that was found."""
         self._note_the_rest()
         made = {entity for entity, _, _ in self.generated}
-        activities = {
-            key: activity_of(a, self.clock, self._notes) for key, a in self.activities.items()
-        }
+        entities = {key: self._entity(e, made) for key, e in self.entities.items()}
+        activities = self._activities(entities)
+        aside = self.surroundings.aside() - self._related()
         agents = {key: agent_of(a) for key, a in self.agents.items()}
         assessors = {a.activity: agents[a.agent] for a in self.associated.values()}
         return Document(
             format=format,
             reason=reason,
             activities=tuple(activities.values()),
-            entities=tuple(self._entity(e, made) for e in self.entities.values()),
+            entities=tuple(e for key, e in entities.items() if key not in aside),
             agents=tuple(agents.values()),
             assessments=self.assessed.assessments(activities, assessors),
             used=tuple(
@@ -213,6 +219,22 @@ class _Reading:
         others = tuple(p for p in found.product_ids if p != element.key)
         return replace(found, product_ids=others)
 
+    def _activities(self, entities: Mapping[str, Entity]) -> dict[str, Activity]:
+        values = {key: e.value for key, e in entities.items()}
+        names = {key: e.name or key for key, e in entities.items()}
+        found = {}
+        for key, element in self.activities.items():
+            activity = activity_of(element, self.clock, self._notes)
+            around = self.surroundings.of(key, values, names)
+            found[key] = replace(activity, **{**around, **_given(activity, around)})
+        return found
+
+    def _related(self) -> set[str]:
+        """Return the entities that stand in relations."""
+        flows = {entity for _, entity, _ in self.used} | {entity for entity, _, _ in self.generated}
+        links = {e for pair in (*self.derived, *self.members) for e in pair}
+        return flows | links | {entity for entity, _, _ in self.attributed}
+
     def _utc(self, instant: datetime | None) -> datetime | None:
         return None if instant is None else self.clock.utc(instant)
 
@@ -239,6 +261,11 @@ class _Reading:
                 f"{self.not_stated} usages and generations were inferred or claimed, says the"
                 " server that exported them",
             )
+
+
+def _given(activity: Activity, names: Iterable[str]) -> dict[str, Any]:
+    """Return those fields that the activity has by itself. (Any: whatever the field holds.)"""
+    return {n: value for n in names if n != "host" and (value := getattr(activity, n)) is not None}
 
 
 def _records(document: ProvDocument) -> Iterator[ProvRecord]:
@@ -313,14 +340,17 @@ def _read_invalidation(reading: _Reading, record: ProvRecord) -> None:
 
 
 def _read_influence(reading: _Reading, record: ProvRecord) -> None:
-    entity = _name(record, PROV_ATTR_INFLUENCEE)
-    activity = _name(record, PROV_ATTR_INFLUENCER)
-    if entity is None or activity is None:
+    influencee = _name(record, PROV_ATTR_INFLUENCEE)
+    influencer = _name(record, PROV_ATTR_INFLUENCER)
+    if influencee is None or influencer is None:
         return
-    if is_assessing(_types(record)):
-        influenced, _ = element_key(entity, reading.digest)
-        by, _ = element_key(activity, reading.digest)
+    types = _types(record)
+    influenced, _ = element_key(influencee, reading.digest)
+    by, _ = element_key(influencer, reading.digest)
+    if is_assessing(types):
         reading.assessed.tell(by, influenced, _text(record, terms.TERMS + "outcome"))
+    else:
+        reading.surroundings.influence(influenced, by, types)
 
 
 def _read_start(reading: _Reading, record: ProvRecord) -> None:

@@ -19,7 +19,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 from uuid import UUID
 
 from ..ids import activity_uuid, clean_json, parse_uuid, sha256_hex
@@ -39,12 +39,23 @@ from ..model import (
     WasInformedBy,
 )
 from . import prov_terms as terms
+from .assessment import NAMES as ASSESSMENT_NAMES
 from .gathered import Gathered
 from .instants import parse_instant
 from .json_fields import child, wrong
 from .json_stream import JsonStream
 from .note_book import NoteBook
 from .ro_crate_graph import Graph, Thing, listed, matches
+from .ro_crate_own import (
+    PRODUCT_ID,
+    REVIEW,
+    ROLE,
+    SETTING,
+    assessment_of,
+    called_fields,
+    is_own,
+    setting_of,
+)
 
 __all__ = ["FORMAT", "STEP_RULE", "matches", "read_crate"]
 
@@ -75,6 +86,7 @@ class _Found(Gathered):
     graph: Graph = field(kw_only=True)
     digest: str = field(kw_only=True)
     results: set[str] = field(kw_only=True)
+    assessed: set[str] = field(kw_only=True)
     has_noted_zone: bool = False
 
     def own(self, name: str) -> str:
@@ -96,10 +108,14 @@ def read_crate(stream: JsonStream, data: bytes, *, reason: str) -> Document:
     graph = Graph(crate)
     actions = graph.of_type(*_RUNS)
     results = {name for action in actions for name in action.ids("result")}
+    assessed = {name for review in graph.of_type(REVIEW) for name in review.ids("object")}
     notes = NoteBook(stream.notes)
-    found = _Found(notes, graph=graph, digest=sha256_hex(data), results=results)
+    digest = sha256_hex(data)
+    found = _Found(notes, graph=graph, digest=digest, results=results, assessed=assessed)
     for action in actions:
         _read_action(action, found)
+    for action in graph.of_type(REVIEW):
+        _read_review(action, found)
     for engine in graph.of_type("OrganizeAction"):
         _read_engine(engine, found)
     _read_steps_of_workflows(found)
@@ -121,6 +137,8 @@ def _read_action(action: Thing, found: _Found) -> None:
     activity = _activity(action, found, instruments, inputs)
     found.activities[action.id] = activity
     for thing in inputs:
+        if thing.text("propertyID") == SETTING:
+            continue
         for role in _roles(thing, _parameters(instruments, "input")):
             found.used[Used(activity=action.id, entity=_entity(thing, found), role=role)] = None
     for thing in outputs:
@@ -137,6 +155,31 @@ def _read_action(action: Thing, found: _Found) -> None:
         _associate(action.id, thing, AGENT, found)
 
 
+def _read_review(action: Thing, found: _Found) -> None:
+    """Add what was said of products afterwards, where the crate is one of ours."""
+    at = _instant(action, "endTime", found)
+    people = found.graph.refer(action, "agent")
+    agent = _agent(people[0], found) if people else None
+    told = assessment_of(action, found.graph, at, agent)
+    if told is None:
+        return
+    found.assessments[told] = None
+    found.activities[action.id] = Activity(
+        key=action.id,
+        uuid=told.uuid,
+        name=ASSESSMENT_NAMES[told.kind],
+        type="Assessment",
+        status=Status.COMPLETED,
+        started_at=at,
+        ended_at=at,
+        comment=told.reason,
+    )
+    for thing in people:
+        _associate(action.id, thing, None, found)
+    for thing in found.graph.refer(action, "object"):
+        _entity(thing, found)
+
+
 def _parameters(instruments: Iterable[Thing], side: str) -> set[str]:
     return {name for thing in instruments for name in thing.ids(side)}
 
@@ -144,8 +187,14 @@ def _parameters(instruments: Iterable[Thing], side: str) -> set[str]:
 def _roles(thing: Thing, listed_here: set[str]) -> list[str | None]:
     """Return the names of the parameters of which `thing` is the value: those listed, else all."""
     works = thing.ids("exampleOfWork")
-    chosen = [name for name in works if name in listed_here] or works
-    return list(dict.fromkeys(name.rpartition("#")[2] for name in chosen)) or [None]
+    chosen = [name for name in works if name in listed_here]
+    chosen = chosen or [name for name in works if not name.startswith(ROLE)]
+    return list(dict.fromkeys(_role(name) for name in chosen)) or [None]
+
+
+def _role(name: str) -> str:
+    is_own = name.startswith(ROLE)
+    return unquote(name.rpartition("/")[2]) if is_own else name.rpartition("#")[2]
 
 
 def _activity(
@@ -160,15 +209,15 @@ def _activity(
     word = terms.local_name(_reference(action, "actionStatus") or "")
     error = [thing.text("name", "description") for thing in found.graph.refer(action, "error")]
     values = {
-        (thing.text("name") or thing.id): thing.text("value")
+        (thing.text("name") or thing.id): setting_of(thing)
         for thing in inputs
         if "PropertyValue" in thing.types and thing.text("value") is not None
     }
     images = found.graph.refer(action, "containerImage")
-    kept = {k: v for k, v in action.fields.items() if k not in _READ_HERE}
+    kept = {k: v for k, v in action.fields.items() if k not in _READ_HERE and not is_own(k)}
     if instruments:
         kept["instrument"] = [thing.id for thing in instruments]
-    return Activity(
+    told = Activity(
         key=action.id,
         uuid=uuid,
         iri=iri,
@@ -187,6 +236,7 @@ def _activity(
         configuration=values or None,
         attributes=kept,
     )
+    return replace(told, **called_fields(action))
 
 
 def _identity(action: Thing, found: _Found) -> tuple[UUID, str | None]:
@@ -328,7 +378,7 @@ def _entity(thing: Thing, found: _Found) -> str:
         kind=kind,
         name=thing.text("alternateName", "name") or terms.local_name(thing.id),
         digests=thing.digests,
-        product_ids=() if is_named else (found.own(thing.id),),
+        product_ids=_product_ids(thing, found, is_named=is_named),
         locations=locations,
         size_bytes=thing.size_bytes,
         content_type=thing.text("encodingFormat"),
@@ -344,6 +394,13 @@ def _entity(thing: Thing, found: _Found) -> str:
     return thing.id
 
 
+def _product_ids(thing: Thing, found: _Found, *, is_named: bool) -> tuple[str, ...]:
+    """Return what identifies a data entity: its own id where it must, or an assessment names it."""
+    own = () if is_named and thing.id not in found.assessed else (found.own(thing.id),)
+    said = (v for v in listed(thing.fields.get(PRODUCT_ID)) if isinstance(v, str) and v)
+    return (*own, *said)
+
+
 def _rest(thing: Thing) -> dict[str, Any]:  # Any: free-form JSON
     said = ("@id", "@type", "name", "alternateName", "hasPart", "contentSize", "exampleOfWork")
     return {k: v for k, v in thing.fields.items() if k not in said}
@@ -356,12 +413,17 @@ def _locations(thing: Thing) -> tuple[str, ...]:
     return tuple(dict.fromkeys(p for p in places if p and not p.startswith("file:///")))
 
 
-def _associate(activity: str, thing: Thing, role: str, found: _Found) -> None:
+def _associate(activity: str, thing: Thing, role: str | None, found: _Found) -> None:
+    found.agents[thing.id] = _agent(thing, found)
+    found.associated[WasAssociatedWith(activity=activity, agent=thing.id, role=role)] = None
+
+
+def _agent(thing: Thing, found: _Found) -> Agent:
     kinds = {k for k in AgentKind if k.value in thing.types}
     if "SoftwareApplication" in thing.types:
         kinds = {AgentKind.SOFTWARE_AGENT}
     organisations = found.graph.refer(thing, "affiliation")
-    found.agents[thing.id] = Agent(
+    return Agent(
         key=thing.id,
         iri=found.own(thing.id),
         name=thing.text("name") or thing.id,
@@ -370,4 +432,3 @@ def _associate(activity: str, thing: Thing, role: str, found: _Found) -> None:
         affiliation=next((n for o in organisations if (n := o.text("name") or o.id)), None),
         url=thing.text("url") or _reference(thing, "url"),
     )
-    found.associated[WasAssociatedWith(activity=activity, agent=thing.id, role=role)] = None

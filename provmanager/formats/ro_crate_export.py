@@ -15,6 +15,18 @@ from typing import Any
 from urllib.parse import quote
 from uuid import NAMESPACE_URL, uuid5
 
+from .ro_crate_own import (
+    CONTEXT,
+    IMAGE_TERMS,
+    PRODUCT_ID,
+    ROLE,
+    SETTING,
+    assessment_items,
+    called_terms,
+    image_terms,
+    packages_of,
+)
+
 JSONObject = dict[str, Any]  # Any: free-form JSON-LD
 Row = Mapping[str, Any]  # Any: a JSON value
 
@@ -31,9 +43,12 @@ _PROFILES = {
     _WORKFLOW_CRATE: ("Workflow RO-Crate", "1.0"),
 }
 _CWL = "https://w3id.org/workflowhub/workflow-ro-crate#cwl"
+_RUN_TERMS = "https://w3id.org/ro/terms/workflow-run#"
 _CONTEXT = [
     f"{_CRATE}/context",
-    {"sha256": "https://schema.org/sha256"},
+    {"sha256": "https://schema.org/sha256"}
+    | {name: f"{_RUN_TERMS}{name}" for name in ("sha512", "sha1", "md5", *IMAGE_TERMS)}
+    | CONTEXT,
 ]
 _STATUS = {
     "completed": "http://schema.org/CompletedActionStatus",
@@ -41,6 +56,7 @@ _STATUS = {
     "interrupted": "http://schema.org/FailedActionStatus",
     "running": "http://schema.org/ActiveActionStatus",
 }
+_DIGESTS = ("sha256", "sha512", "sha1", "md5")
 _NO_LICENSE = "#no-license-recorded"
 
 
@@ -69,11 +85,15 @@ class _Crate:
         self._activities = {a["id"]: a for a in lineage["activities"]}
         self._used = _grouped(lineage["used"], "activity", "entity")
         self._made = _grouped(lineage["generated"], "activity", "entity")
+        self._assessments = {a["id"]: a for a in lineage.get("assessments", ())}
+        self._surroundings = {s["id"]: s for s in lineage.get("surroundings", ())}
         self._workflow = self._main_workflow()
         self._add_root(published)
         self._add_entities()
         self._add_agents()
         self._add_actions()
+        self._add_roles()
+        self._add_assessments()
         if self._workflow is not None:
             self._add_workflow(self._workflow)
 
@@ -94,7 +114,8 @@ class _Crate:
             "Dataset",
             name=f"Provenance of {name}",
             description=f"What {name} came from, or what came of it, as provmanager recorded it: "
-            f"{len(self._activities)} activities, {len(self._entities)} products.",
+            f"{len(self._activities) - len(self._assessments)} activities, "
+            f"{len(self._entities)} products.",
             datePublished=published,
             license=_ref(_NO_LICENSE),
             conformsTo=[_ref(_PROCESS)],
@@ -130,19 +151,21 @@ class _Crate:
                 self._add_file(entity)
 
     def _add_file(self, entity: Row) -> None:
-        digest = entity.get("digest") or ""
+        digests = [d.partition(":") for d in _all(entity, "digest")]
         self._add(
             _iri(entity),
             "File",
             name=entity.get("name") or entity["id"],
             identifier=_iri(entity),
-            contentUrl=entity.get("location"),
+            contentUrl=_all(entity, "location"),
+            description=entity.get("comment"),
             contentSize=None if entity.get("size_bytes") is None else str(entity["size_bytes"]),
             encodingFormat=entity.get("content_type")
             or guess_type(entity.get("name") or "")[0]
             or "application/octet-stream",
             dateCreated=entity.get("generated_at"),
-            sha256=digest.removeprefix("sha256:") if digest.startswith("sha256:") else None,
+            **{PRODUCT_ID: _all(entity, "product_id")},
+            **{name: value for name, _, value in digests if name in _DIGESTS},
         )
         self._graph["./"]["hasPart"].append(_ref(_iri(entity)))
 
@@ -165,6 +188,8 @@ class _Crate:
         settings = _grouped(self._lineage.get("parameters", ()), "activity")
         commands = self._lineage.get("commands", {})
         for activity in self._activities.values():
+            if activity["id"] in self._assessments:
+                continue
             objects = [_ref(f"urn:uuid:{e}") for e in self._used.get(activity["id"], ())]
             objects += [_ref(self._setting(row)) for row in settings.get(activity["id"], ())]
             has_failed = activity["status"] in ("error", "interrupted")
@@ -182,6 +207,8 @@ class _Crate:
                 error=f"{activity['status']}{ended}" if has_failed else None,
                 agent=[_ref(iri) for iri in agents.get(activity["id"], ())],
                 object=objects,
+                containerImage=self._image(activity),
+                **called_terms(activity, self._around(activity)),
                 result=[_ref(f"urn:uuid:{e}") for e in self._made.get(activity["id"], ())],
             )
             self._graph["./"]["mentions"].append(_ref(_iri(activity)))
@@ -191,14 +218,79 @@ class _Crate:
         value = row["value"]
         text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
         id_ = f"#setting-{uuid5(NAMESPACE_URL, json.dumps([row['name'], value]))}"
-        self._add(id_, "PropertyValue", name=row["name"], value=text or '""')
+        form = None if isinstance(value, str) else "application/json"
+        self._add(id_, "PropertyValue", name=row["name"], value=text or '""',
+                  propertyID=SETTING, encodingFormat=form)  # fmt: skip
         return id_
 
+    def _around(self, activity: Row) -> dict[str, Row]:
+        """Return what an activity ran in, by kind."""
+        around = (self._surroundings[i] for i in activity.get("ran_in") or ())
+        return {row["kind"]: row for row in around}
+
     def _tool(self, activity: Row) -> str:
+        """Return the id of the tool that an activity ran, in its software environment."""
         name, version = activity["name"] or "unnamed tool", activity["version"]
         id_ = f"#tool-{quote(name, safe='')}-{quote(version or 'any', safe='')}"
+        environment = self._around(activity).get("environment")
+        packages = list(packages_of(environment["content"])) if environment else []
+        if environment is not None and packages:
+            id_ += f"-{environment['id'][:8]}"
+        if id_ not in self._graph:
+            required = [_ref(self._package(*package)) for package in packages]
+            self._add(id_, "SoftwareApplication", name=name, softwareVersion=version,
+                      softwareRequirements=required)  # fmt: skip
+        return id_
+
+    def _package(self, name: str, version: str) -> str:
+        id_ = f"#package-{quote(name, safe='')}-{quote(version, safe='')}"
         self._add(id_, "SoftwareApplication", name=name, softwareVersion=version)
         return id_
+
+    def _image(self, activity: Row) -> list[dict[str, str]]:
+        container = self._around(activity).get("container")
+        if container is None:
+            return []
+        id_ = f"#container-{container['id']}"
+        self._add(id_, "ContainerImage", **image_terms(container["content"]))
+        return [_ref(id_)]
+
+    def _add_roles(self) -> None:
+        """Name the parameters of tools of which files are values: the roles of uses and products.
+
+        A role is said of a file and a tool. Where runs of one tool used a file in several ways, the
+        crate cannot say which run did it how, and says nothing.
+        """
+        for side, flows in (("input", "used"), ("output", "generated")):
+            roles: dict[tuple[str, str], dict[str, set[str]]] = defaultdict(dict)
+            for flow in self._lineage[flows]:
+                activity = self._activities.get(flow["activity"])
+                if activity is not None:
+                    by_run = roles[self._tool(activity), flow["entity"]]
+                    by_run.setdefault(activity["id"], set()).add(flow["role"] or "")
+            for (tool, entity), by_run in roles.items():
+                said = set.union(*by_run.values())
+                if "" not in said and all(theirs == said for theirs in by_run.values()):
+                    for role in sorted(said):
+                        self._add_role(tool, side, role, f"urn:uuid:{entity}")
+
+    def _add_role(self, tool: str, side: str, role: str, file: str) -> None:
+        id_ = f"{ROLE}{tool.removeprefix('#tool-')}-{side}/{quote(role, safe='')}"
+        self._add(id_, "FormalParameter", name=role, additionalType="File")
+        for holder, key in ((tool, side), (file, "exampleOfWork")):
+            item = self._graph.get(holder, {})
+            held = _many(item.get(key) or [])
+            if _ref(id_) not in held:
+                item[key] = _one([*held, _ref(id_)])
+
+    def _add_assessments(self) -> None:
+        """Add what was said of products: actions of who said it, and the state of each file."""
+        for row in self._assessments.values():
+            self._graph["./"]["mentions"].append(_ref(f"urn:uuid:{row['id']}"))
+            self._graph |= assessment_items(row)
+            if row["kind"] == "invalidation" and not row["is_revoked"]:
+                for told in row["entities"]:
+                    self._graph[f"urn:uuid:{told['id']}"]["creativeWorkStatus"] = "invalid"
 
     # --- the workflow
 
@@ -309,6 +401,11 @@ def _one(value: Any) -> Any:  # Any: free-form JSON-LD
 
 def _many(value: Any) -> list[Any]:  # Any: free-form JSON-LD
     return value if isinstance(value, list) else [value]
+
+
+def _all(entity: Row, name: str) -> list[str]:
+    one = entity.get(name)
+    return list(entity.get(f"{name}s") or ([one] if one else ()))
 
 
 def _ref(id_: str) -> dict[str, str]:

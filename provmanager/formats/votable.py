@@ -105,6 +105,52 @@ def _activities(lineage: Mapping[str, Any]) -> Iterable[Row]:  # Any: free-form 
     return ({**a, "described_by": described.get(a["id"])} for a in lineage["activities"])
 
 
+def _json(key: str) -> Callable[[Row], str | None]:
+    return lambda row: None if row.get(key) is None else json.dumps(row[key], ensure_ascii=False)
+
+
+def _entities(lineage: Mapping[str, Any]) -> Iterable[Row]:  # Any: free-form JSON
+    """Yield the entities; those marked as invalid with the time of the mark, if none was known."""
+    marked = {
+        told["entity"]: told["time"]
+        for told in _assessed(lineage)
+        if told["kind"] == "invalidation" and not told["revoked"]
+    }
+    for row in lineage["entities"]:
+        invalidated_at = row.get("invalidated_at") or marked.get(row["id"])
+        yield {**row, "invalidated_at": invalidated_at}
+
+
+def _assessed(lineage: Mapping[str, Any]) -> Iterable[Row]:  # Any: free-form JSON
+    for row in lineage.get("assessments") or ():
+        for told in row["entities"]:
+            yield {
+                "entity": told["id"],
+                "activity": row["id"],
+                "time": row["at"],
+                "kind": row["kind"],
+                "reason": row["reason"],
+                "outcome": told.get("outcome"),
+                "revokes": row["revokes"],
+                "revoked": "true" if row["is_revoked"] else None,
+            }
+
+
+def _ran_in(lineage: Mapping[str, Any]) -> Iterable[Row]:  # Any: free-form JSON
+    for row in lineage["activities"]:
+        for surrounding in row.get("ran_in") or ():
+            yield {"activity": row["id"], "surrounding": surrounding}
+
+
+def _names(lineage: Mapping[str, Any]) -> Iterable[Row]:  # Any: free-form JSON
+    """Yield the further digests, product ids and locations of entities."""
+    for row in lineage["entities"]:
+        for kind in ("digest", "product_id", "location"):
+            for name in row.get(f"{kind}s") or ():
+                if name != row.get(kind):
+                    yield {"entity": row["id"], "kind": kind, "name": name}
+
+
 def _configured(lineage: Mapping[str, Any]) -> Iterable[Row]:  # Any: free-form JSON
     for row in lineage.get("parameters") or ():
         yield {"activity": row["activity"], "type": "Parameter", "parameter": row["id"]}
@@ -139,7 +185,8 @@ TABLES = (
         Column("digest", "meta.checksum", "char", is_ours=True),
         Column("sizeBytes", "phys.size;meta.file", "long", "size_bytes", is_ours=True),
         Column("productId", "meta.id", key="product_id", is_ours=True),
-    ), _listed("entities")),
+        Column("contentType", "meta.code.mime", key="content_type", is_ours=True),
+    ), _entities),
     Table("Activity", "What was run", (
         _own_id(), _NAME, _time("startTime", "started_at", "time.start"),
         _time("endTime", "ended_at", "time.end"), _COMMENT,
@@ -148,6 +195,12 @@ TABLES = (
         Column("status", "meta.code.status", "char", is_ours=True),
         Column("exitCode", "meta.code.error", "int", "exit_code", is_ours=True),
         Column("host", "meta.id", is_ours=True),
+        Column("type", "meta.code.class", is_ours=True),
+        Column("recordedAs", "meta.id", key="iri", is_ours=True),
+        Column("arguments", "meta.record", key=_json("arguments"), is_ours=True),
+        Column("executable", "meta.ref.uri", is_ours=True),
+        Column("directory", "meta.ref.uri", is_ours=True),
+        Column("job", "meta.record", key=_json("job"), is_ours=True),
     ), _activities),
     Table("Used", "Which activity used what", (
         _id("activity", "activity"), _id("entity", "entity", "Used.entity"), _ROLE,
@@ -168,6 +221,26 @@ TABLES = (
     Table("HadMember", "What is in which collection", (
         _id("collection", "collection"), _id("entity", "member", "Collection.entity"),
     ), _listed("members")),
+    Table("WasAssessedBy", "What was said of entities afterwards, wasInvalidatedBy too", (
+        _id("entity", "entity"), _id("activity", "activity"),
+        Column("time", "time", "char", _time("time", "time", "time").key, is_ours=True),
+        Column("kind", "meta.code.class", "char", is_ours=True),
+        Column("reason", "meta.note", is_ours=True),
+        Column("outcome", "meta.code", "char", is_ours=True),
+        Column("revokes", "meta.id", "char", _uuid("revokes"), is_ours=True),
+        Column("isRevoked", "meta.code", "char", "revoked", is_ours=True),
+    ), _assessed),
+    Table("Surrounding", "Software environments, hosts and containers", (
+        _own_id(is_ours=True), Column("kind", "meta.code.class", "char", is_ours=True),
+        Column("content", "meta.record", key=_json("content"), is_ours=True),
+    ), _listed("surroundings")),
+    Table("RanIn", "Which activity ran in which of these", (
+        _id("activity", "activity"), _id("surrounding", "surrounding"),
+    ), _ran_in),
+    Table("EntityName", "Further digests, product ids and locations of entities", (
+        _id("entity", "entity"), Column("kind", "meta.code.class", "char", is_ours=True),
+        Column("name", "meta.id", is_ours=True),
+    ), _names),
     Table("Agent", "People, organisations and software that were responsible", (
         Column("id", "meta.id;meta.main", key="iri"), _NAME, Column("type", "meta.code.class"),
         _COMMENT, Column("email", "meta.email"), Column("affiliation", "meta.note"),
@@ -215,7 +288,17 @@ TABLES = (
 """Every class; those without rows are left out, but for Entity and Activity."""
 
 _ALWAYS = ("Entity", "Activity")
-_REFERENCES = ("WasDerivedFrom", "WasInformedBy", "HadMember")  # no classes of the model
+_NO_CLASSES = frozenset(
+    (
+        "WasDerivedFrom",
+        "WasInformedBy",
+        "HadMember",
+        "WasAssessedBy",
+        "Surrounding",
+        "RanIn",
+        "EntityName",
+    )
+)  # of the model
 _NULL = "-2147483648"
 _NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
@@ -259,7 +342,7 @@ def _table(table: Table, lineage: Row) -> Iterator[str]:
     rows = list(table.rows(lineage))
     if not rows and table.name not in _ALWAYS:
         return
-    utype = "" if table.name in _REFERENCES else f' utype="voprov:{table.model_id}"'
+    utype = "" if table.name in _NO_CLASSES else f' utype="voprov:{table.model_id}"'
     yield f'<TABLE ID="{table.name}" name="{table.name}"{utype}>\n'
     yield f"<DESCRIPTION>{table.description}</DESCRIPTION>\n"
     yield from (_field(table, column) for column in table.columns)

@@ -27,6 +27,7 @@ from .export_content import (
     with_descriptions,
     with_details,
     with_runs,
+    with_surroundings,
 )
 from .summary import records_of, summary
 from .trace import Direction, lineage
@@ -133,7 +134,8 @@ def lineage_of(session: Session, asked: Asked) -> JSONDict:
         limit=limit,
         levels=True,
     )
-    return with_details(session, with_agents(session, with_assessments(session, found)))
+    found = with_surroundings(session, with_assessments(session, found))
+    return with_details(session, with_agents(session, found))
 
 
 def _check_extent(session: Session, asked: Asked, limit: int) -> None:

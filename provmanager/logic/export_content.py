@@ -6,6 +6,7 @@ from dataclasses import asdict
 from typing import Any
 from uuid import UUID, uuid5
 
+from sqlalchemy import RowMapping
 from sqlalchemy.orm import Session
 
 from provmanager.errors import JSONDict, UsageError
@@ -17,6 +18,9 @@ from .trace import iso
 
 MAX_PARAMETERS = 200_000
 """The most settings of one document."""
+
+_DESCRIBED = UUID("2ad3ad4a-6c3a-5b53-9d3c-8f3f1a4fb0c1")
+"""Namespace of the UUIDs of what has none in the record: descriptions, environments."""
 
 _AGENT = ("iri", "name", "type", "email", "affiliation", "phone", "address", "url", "comment")
 
@@ -59,6 +63,65 @@ def with_details(session: Session, found: JSONDict) -> JSONDict:
     }
 
 
+_SURROUNDINGS = ("environment", "host", "container")
+
+
+def with_surroundings(session: Session, found: JSONDict) -> JSONDict:
+    """Return a lineage with how its activities were called and set up, and what they ran in.
+
+    ``surroundings`` are environments, hosts and containers, each of equal ones once; an activity
+    has the ids of its own under ``ran_in``. Entities have all their digests, product ids and
+    locations.
+    """
+    details = {str(row["id"]): row for row in _run_details(session, found)}
+    surroundings: dict[str, JSONDict] = {}
+    for kind in _SURROUNDINGS:
+        digests = sorted({row[kind] for row in details.values() if row[kind]})
+        for row in store.contents(session, kind, digests) if digests else ():
+            if not (kind == "host" and row["content"].keys() <= {"name"}):
+                id_ = _surrounding_id(kind, row["sha256"])
+                surroundings[id_] = {"id": id_, "kind": kind, "content": row["content"]}
+    called: dict[str, dict[str, list[str]]] = {}
+    for row in store.names(session, [e["id"] for e in found["entities"]]):
+        called.setdefault(str(row["id"]), {}).setdefault(row["kind"], []).append(row["name"])
+    return found | {
+        "activities": [
+            a | _called(details[a["id"]], surroundings) if a["id"] in details else a
+            for a in found["activities"]
+        ],
+        "entities": [e | _names(e, called.get(e["id"], {})) for e in found["entities"]],
+        "surroundings": list(surroundings.values()),
+    }
+
+
+def _run_details(session: Session, found: JSONDict) -> list[RowMapping]:
+    return store.run_details(session, [a["id"] for a in found["activities"]])
+
+
+def _surrounding_id(kind: str, sha256: str) -> str:
+    return str(uuid5(_DESCRIBED, f"{kind} {sha256}"))
+
+
+def _called(row: RowMapping, surroundings: Mapping[str, JSONDict]) -> JSONDict:
+    ids = [_surrounding_id(kind, row[kind]) for kind in _SURROUNDINGS if row[kind]]
+    said = ("iri", "executable", "directory", "arguments", "job", "configuration")
+    return {name: row[name] for name in said} | {"ran_in": [i for i in ids if i in surroundings]}
+
+
+def _names(entity: JSONDict, called: Mapping[str, list[str]]) -> JSONDict:
+    first = {"digest": entity["digest"], "product-id": entity["product_id"],
+             "location": entity["location"]}  # fmt: skip
+    listed = {
+        kind: list(dict.fromkeys([*([one] if one else []), *called.get(kind, ())]))
+        for kind, one in first.items()
+    }
+    return {
+        "digests": listed["digest"],
+        "product_ids": listed["product-id"],
+        "locations": listed["location"],
+    }
+
+
 def with_configuration(session: Session, found: JSONDict) -> JSONDict:
     """Return a lineage with the settings and configuration files of its activities.
 
@@ -90,10 +153,6 @@ def with_configuration(session: Session, found: JSONDict) -> JSONDict:
             for f in store.config_files(session, activities)
         ],
     }
-
-
-_DESCRIBED = UUID("2ad3ad4a-6c3a-5b53-9d3c-8f3f1a4fb0c1")
-"""Namespace of the UUIDs of descriptions, which have none in the record."""
 
 
 def with_descriptions(session: Session, found: JSONDict) -> JSONDict:

@@ -183,3 +183,50 @@ def workflows(session: Session, activity_uuids: Sequence[str]) -> list[RowMappin
         {"u": list(activity_uuids)},
     )
     return list(rows.mappings())
+
+
+def run_details(session: Session, activity_uuids: Sequence[str]) -> list[RowMapping]:
+    """Return how these activities were called and set up, and the digests of what they ran in."""
+    rows = session.execute(
+        text(
+            "SELECT a.activity_uuid AS id, a.iri, a.executable, a.directory, a.arguments, a.job, "
+            "t.content || coalesce(a.overrides, '{}'::jsonb) AS configuration, "
+            "encode(e.sha256, 'hex') AS environment, encode(h.sha256, 'hex') AS host, "
+            "encode(c.sha256, 'hex') AS container FROM prov.activity a "
+            "LEFT JOIN prov.configuration t USING (configuration_id) "
+            "LEFT JOIN prov.environment e USING (environment_id) "
+            "LEFT JOIN prov.host h USING (host_id) LEFT JOIN prov.container c USING (container_id) "
+            "WHERE a.activity_uuid = ANY(CAST(:u AS uuid[]))"
+        ),
+        {"u": list(activity_uuids)},
+    )
+    return list(rows.mappings())
+
+
+def contents(session: Session, table: str, digests: Sequence[str]) -> list[RowMapping]:
+    """Return (sha256, content) of environments, hosts or containers, by `table`."""
+    rows = session.execute(
+        text(
+            f"SELECT encode(sha256, 'hex') AS sha256, content FROM prov.{table} "  # noqa: S608
+            "WHERE encode(sha256, 'hex') = ANY(:d) ORDER BY 1"
+        ),
+        {"d": list(digests)},
+    )
+    return list(rows.mappings())
+
+
+def names(session: Session, entity_uuids: Sequence[str]) -> list[RowMapping]:
+    """Return (id, kind, name) of the names of entities: digest, product-id or location."""
+    rows = session.execute(
+        text(
+            "WITH wanted AS (SELECT entity_id, entity_uuid FROM prov.entity "
+            "WHERE entity_uuid = ANY(CAST(:u AS uuid[]))) "
+            "SELECT entity_uuid AS id, kind, identifier AS name FROM wanted "
+            "JOIN prov.entity_identifier USING (entity_id) UNION ALL "
+            "SELECT entity_uuid, 'location', d.uri || x.base_name FROM wanted "
+            "JOIN prov.entity_location x USING (entity_id) "
+            "JOIN prov.directory d USING (directory_id) ORDER BY 1, 2, 3"
+        ),
+        {"u": list(entity_uuids)},
+    )
+    return list(rows.mappings())

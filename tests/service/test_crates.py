@@ -68,7 +68,7 @@ def test_runs_without_a_workflow_are_a_process_run_crate(
     report = crate_tools.report(crate)
     lineage = chain.lineage(PRODUCT)
     assert report.count("action: ") == len(lineage["activities"])
-    assert "instrument: #tool-ctapipe-merge-0.32.0 (SoftwareApplication)" in report
+    assert "instrument: #tool-ctapipe-merge-0.32.0-" in report
     items = metadata_of(crate)
     assert {i["@id"] for i in of_type(items, "File")} == {
         f"urn:uuid:{e['id']}" for e in lineage["entities"]
@@ -145,7 +145,8 @@ def test_files_that_lie_elsewhere_are_found_by_map(counted: Path, run: Run, tmp_
     arguments = (moved / "run" / "products" / "count.txt", "--format", "ro-crate", "--files")
     try:
         host = json.loads(run(export.main, *arguments[:1], "--format", "prov-json").stdout)
-        places = {e["prov:location"]["$"] for e in host["entity"].values() if "prov:location" in e}
+        listed = [e.get("prov:location", []) for e in host["entity"].values()]
+        places = {p["$"] for x in listed for p in (x if isinstance(x, list) else [x])}
         prefix = next(p for p in places if p.endswith("/words.txt")).removesuffix("words.txt")
         missing = run(export.main, *arguments, "-o", crate)
         found = run(export.main, *arguments, "--map", f"{prefix}={moved}/", "-o", crate)
