@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -217,6 +218,25 @@ def test_a_promised_run_is_started_once_however_often_it_is_submitted(
     assert [run.id for run in again.runs()] == [promised]
     assert client.activity(promised)["status"] == "completed"
     assert len(client.activity(promised)["parts"]) == 2
+
+
+@pytest.mark.parametrize("engine", ["local"], indirect=True)
+def test_a_promised_run_is_started_once_by_submitters_at_once(
+    engine: Engine, tmp_path: Path
+) -> None:
+    document = tmp_path / "once.cwl"
+    document.write_text(
+        "cwlVersion: v1.2\nclass: CommandLineTool\n"
+        f"baseCommand: [sh, -c, 'echo begun >>{tmp_path}/begun.txt']\ninputs: {{}}\noutputs: {{}}\n"
+    )
+    promised = str(uuid4())
+    workflow = load_workflow(str(document))
+    request = RunRequest(workflow=workflow.location, name="once", inputs={}, run_id=promised)
+    with ThreadPoolExecutor(4) as pool:
+        runs = [pool.submit(make_engine("local").submit, request) for _ in range(4)]
+    assert {run.result() for run in runs} == {promised}
+    assert wait(engine, promised).state == "completed"
+    assert (tmp_path / "begun.txt").read_text() == "begun\n"
 
 
 def test_what_is_left_of_a_killed_submission_does_not_hinder_the_next(

@@ -4,7 +4,7 @@ import fcntl
 import json
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -89,10 +89,21 @@ class RunDirectory:
         for record in self.records():
             yield record if origin == str(self.path) else _moved(record, origin, str(self.path))
 
-    @contextmanager
-    def lock(self) -> Iterator[None]:
+    def has_begun(self) -> bool:
+        """Whether a process runs it, or ran it."""
+        return self.is_alive() or any(self.events())
+
+    def lock(self) -> AbstractContextManager[None]:
         """Hold the lock that says that the run's process lives."""
-        handle = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT, 0o644)
+        return self._locked("lock")
+
+    def starting(self) -> AbstractContextManager[None]:
+        """Hold the lock of who starts the run's process."""
+        return self._locked("starting")
+
+    @contextmanager
+    def _locked(self, name: str) -> Iterator[None]:
+        handle = os.open(self.path / name, os.O_RDWR | os.O_CREAT, 0o644)
         try:
             fcntl.flock(handle, fcntl.LOCK_EX)
             yield

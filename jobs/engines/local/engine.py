@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import signal
 import sys
 import time
@@ -40,14 +39,30 @@ class LocalEngine:
         """Start a run and return its id, the UUID of its activity."""
         check_no_lfns(request.inputs)
         run_id = request.run_id or str(uuid4())
-        if request.run_id is not None and self.has_begun(run_id):
-            return run_id
         resumed = self.find(request.resume) if request.resume else None
         if resumed is not None and resumed.is_alive():
             raise UsageError(
                 f"run {resumed.info()['id']} still runs: wait for its end, or cancel it"
             )
         directory = self.make_directory(run_id, request)
+        with directory.starting():
+            if request.run_id is None or not directory.has_begun():
+                self._start(directory, run_id, request, resumed)
+        return run_id
+
+    def _start(
+        self,
+        directory: RunDirectory,
+        run_id: str,
+        request: RunRequest,
+        resumed: RunDirectory | None,
+    ) -> None:
+        """Start the process of a run.
+
+        One that another submitter started, and was killed before it could say so, may be about to
+        take the lock: the directory stays the same, and the second of the two finds that the run
+        has begun.
+        """
         info = run_info(run_id, self.name, request)
         info["resumes"] = str(resumed.path) if resumed else None
         write_json(directory.inputs_file, request.inputs)
@@ -55,7 +70,6 @@ class LocalEngine:
         pid = _spawn(directory, {**os.environ, **request.environ})
         write_json(directory.run_file, info | {"starting_pid": pid})
         _wait_for_start(directory, pid)
-        return run_id
 
     def submit_all(self, requests: Sequence[RunRequest]) -> list[str]:
         """Start several runs, one after the other, and return their ids."""
@@ -118,18 +132,6 @@ class LocalEngine:
         """Close what a run that ended left open in its record, and deliver all of it again."""
         close_run(self.find(run))
 
-    def has_begun(self, run_id: str) -> bool:
-        """Whether a promised run was started; what is left of an attempt to is removed."""
-        link = self.folder / run_id
-        if not link.exists():
-            return False
-        directory = RunDirectory(link.resolve())
-        is_under_way = directory.is_alive() or any(directory.events())
-        if not is_under_way:
-            shutil.rmtree(directory.path)
-            link.unlink(missing_ok=True)
-        return is_under_way
-
     def find(self, run: str) -> RunDirectory:
         """Return the directory of a run: by its id, the beginning of it, or its path.
 
@@ -154,7 +156,7 @@ class LocalEngine:
         return RunDirectory((self.folder / matches[0]).resolve())
 
     def make_directory(self, run_id: str, request: RunRequest) -> RunDirectory:
-        """Make the directory of a run, empty.
+        """Make the directory of a run, empty; that of a promised run may be there already.
 
         Raises
         ------
@@ -165,7 +167,7 @@ class LocalEngine:
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             if request.run_dir is None:
-                path.mkdir()
+                path.mkdir(exist_ok=request.run_id is not None)
             else:
                 path = request.run_dir.absolute()
                 path.mkdir(parents=True, exist_ok=True)
