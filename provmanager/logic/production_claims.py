@@ -20,11 +20,14 @@ from provmanager.store import productions as store
 from provmanager.store import writing
 
 from .ingest import IngestPolicy
-from .productions import OPEN, ROLE, Group, Taking, held_definition, record_all, takings_of
+from .productions import ROLE, Group, Taking, held_definition, record_all, takings_of
 from .trace import iso
 
 MOST_GROUPS = 500
 """Most groups that are claimed in one request."""
+
+_NEVER = 0
+"""Key of the last run of what no run used."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,12 +79,12 @@ def claim(
         production = from_json(wanted.document)
     else:
         production = _as_asked(session, name, wanted)
-    if not wanted.dry_run:
-        if not any(t.groups for t in _choose(session, production, wanted)):
-            return []  # without making those wait who record
-        writing.lock_writers(session)
+    store.prefer_indexes(session)
     takings = _choose(session, production, wanted)
-    if not wanted.dry_run:
+    if not wanted.dry_run and any(group.is_new for t in takings for group in t.groups):
+        writing.lock_writers(session)  # only now: until here, nobody who records had to wait
+        if not all(_is_untouched(session, name, taking) for taking in takings):
+            takings = _choose(session, production, wanted)
         for taking in takings:
             _plan(session, name, taking, wanted, policy=policy, by=by)
     return [g for taking in takings for g in _shown(session, taking)]
@@ -99,67 +102,92 @@ def _as_asked(session: Session, name: str, wanted: Claim) -> Production:
 
 
 def _choose(session: Session, production: Production, wanted: Claim) -> list[Taking]:
-    """Return the steps with the groups that are to be claimed."""
+    """Return the steps with the groups that may be claimed."""
     takings: dict[str, Taking] = {}
     room = dict(wanted.most)
-    store.prefer_indexes(session)
     for taking in takings_of(session, production):
         step = taking.step
-        source = step.input.from_step
-        is_fed = source is not None and not takings[source].has_ended
-        may_be_partial = not is_fed and (wanted.filled is None or step.name in wanted.filled)
+        takings[step.name] = taking
         n_taken = sum(len(t.groups) for t in takings.values())
         most = min(room.get(step.engine, 0), MOST_GROUPS - n_taken)
-        _take(session, taking, wanted, most, is_fed=is_fed, may_be_partial=may_be_partial)
+        if most > 0:
+            _take(session, takings, taking, wanted, most)
         room[step.engine] = room.get(step.engine, 0) - len(taking.groups)
-        takings[step.name] = taking
     return list(takings.values())
 
 
 def _take(
-    session: Session,
-    taking: Taking,
-    wanted: Claim,
-    room: int,
-    *,
-    is_fed: bool,
-    may_be_partial: bool,
+    session: Session, takings: Mapping[str, Taking], taking: Taking, wanted: Claim, room: int
 ) -> None:
-    """Choose the groups of a step, and see whether nothing more can come of it for now."""
-    step, taker = taking.step, taking.taker
+    """Choose the groups of a step."""
+    step = taking.step
     if not wanted.dry_run:
         taken = store.take_over(
             session, taking.uuid, holder=wanted.holder, place=wanted.place,
-            lease_s=wanted.lease_s, limit=max(0, room),
+            lease_s=wanted.lease_s, limit=room,
         )  # fmt: skip
         rows = store.planned(session, taken)
         used = store.inputs_of(session, [r["activity_id"] for r in rows], ROLE)
         taking.groups += [
             Group(r["key"], used[r["activity_id"]], run=r["run_uuid"], is_new=False) for r in rows
         ]
-    failed = store.failed_uses(session, taker.step, taker.role)
-    again = [group for group in _failed_groups(failed) if group.attempt <= step.retries + 1]
-    taking.groups += again[: max(0, room - len(taking.groups))]
-    n_wanted = max(0, room - len(taking.groups)) * step.group_size
-    fresh, is_left = _fresh(session, taking, n_wanted, partial=may_be_partial)
-    taking.groups += fresh
-    counts = store.run_counts(session, taker.step)
-    is_busy = any(c["status"] in OPEN or not c["is_at_home"] for c in counts)
-    taking.has_ended = not (is_fed or taking.groups or again or is_left or is_busy)
-
-
-def _fresh(
-    session: Session, taking: Taking, n_wanted: int, *, partial: bool
-) -> tuple[list[Group], bool]:
-    """Return groups of at most `n_wanted` inputs that no run used, and whether there are more."""
-    step, taker = taking.step, taking.taker
+    if room > len(taking.groups):
+        taking.groups += _again(session, taking)[: room - len(taking.groups)]
+    n_wanted = (room - len(taking.groups)) * step.group_size
+    if n_wanted <= 0:
+        return
     if step.numbers is not None:
-        gaps = inputs.free_numbers(session, taker, step.numbers, n_wanted + 1)
+        gaps = inputs.free_numbers(session, taking.taker, step.numbers, n_wanted)
         numbers = [n for low, high in gaps for n in range(low, min(high, low + n_wanted) + 1)]
-        return [Group(None, [], number=n) for n in numbers[:n_wanted]], len(numbers) > n_wanted
-    free = inputs.free_inputs(session, taker, n_wanted + 1)
-    fresh = _chunks(free[:n_wanted], step.group_size, partial=partial, is_cut=len(free) > n_wanted)
-    return fresh, len(free) > sum(len(group.entities) for group in fresh)
+        taking.groups += [Group(None, [], number=n) for n in numbers[:n_wanted]]
+        return
+    free = inputs.free_inputs(session, taking.taker, n_wanted + 1)
+    groups = _chunks(free[:n_wanted], step.group_size, is_cut=len(free) > n_wanted)
+    is_partial = any(len(group.entities) < step.group_size for group in groups)
+    if is_partial and not _may_be_partial(session, takings, step, wanted):
+        groups = [group for group in groups if len(group.entities) == step.group_size]
+    taking.groups += groups
+
+
+def _again(session: Session, taking: Taking) -> list[Group]:
+    """Return the groups whose runs failed, and that may be run again."""
+    failed = store.failed_uses(session, taking.taker.step, taking.taker.role)
+    return [g for g in _failed_groups(failed) if g.attempt <= taking.step.retries + 1]
+
+
+def _may_be_partial(
+    session: Session, takings: Mapping[str, Taking], step: ProductionStep, wanted: Claim
+) -> bool:
+    """Whether a group of a step need not be full: nothing more comes, or it was waited for."""
+    if wanted.filled is not None and step.name not in wanted.filled:
+        return False
+    source = step.input.from_step
+    return source is None or _has_ended(session, takings, takings[source])
+
+
+def _has_ended(session: Session, takings: Mapping[str, Taking], taking: Taking) -> bool:
+    """Whether nothing more can come of a step for now."""
+    step, taker = taking.step, taking.taker
+    source = step.input.from_step
+    return not (
+        taking.groups
+        or store.is_busy(session, taker.step, taking.uuid)
+        or _again(session, taking)
+        or inputs.has_free_inputs(session, taker)
+        or (source is not None and not _has_ended(session, takings, takings[source]))
+    )
+
+
+def _is_untouched(session: Session, production: str, taking: Taking) -> bool:
+    """Whether no other claim took any of the new groups since they were chosen."""
+    new = [group for group in taking.groups if group.is_new]
+    numbers = [_number_id(production, taking.step, g.number) for g in new if g.number is not None]
+    known = store.with_product_ids(session, numbers)
+    chosen = {entity: group.row for group in new for entity in group.entities}
+    chosen |= dict.fromkeys(known.values(), _NEVER)
+    taker = taking.taker
+    last = store.last_uses(session, taker.step, taker.role, list(chosen))
+    return all(last.get(entity, _NEVER) == row for entity, row in chosen.items())
 
 
 def _failed_groups(rows: Sequence[Mapping[Any, Any]]) -> Iterator[Group]:
@@ -170,15 +198,11 @@ def _failed_groups(rows: Sequence[Mapping[Any, Any]]) -> Iterator[Group]:
         yield Group(None, [row["entity_id"] for row in uses], attempt, row=run)
 
 
-def _chunks(
-    free: Sequence[Mapping[Any, Any]], size: int, *, partial: bool, is_cut: bool
-) -> list[Group]:
+def _chunks(free: Sequence[Mapping[Any, Any]], size: int, *, is_cut: bool) -> list[Group]:
     """Return groups of free inputs with one key each.
 
     Parameters
     ----------
-    partial
-        Whether a group may have fewer than `size`.
     is_cut
         Whether there are more: then the last key's may not be all.
     """
@@ -186,10 +210,9 @@ def _chunks(
     for key, several in groupby(free, key=lambda row: row["key"]):
         entities = [row["entity_id"] for row in several]
         groups += [Group(key, entities[i : i + size]) for i in range(0, len(entities), size)]
-    last = groups[-1] if groups else None
-    return [
-        g for g in groups if len(g.entities) == size or (partial and not (is_cut and g is last))
-    ]
+    if is_cut and groups and len(groups[-1].entities) < size:
+        groups.pop()
+    return groups
 
 
 def _plan(
@@ -271,9 +294,13 @@ def _number(production: str, step: ProductionStep, number: int) -> list[JSONDict
     return [
         {
             "role": ROLE, "kind": "value", "name": step.numbers.parameter, "value": number,
-            "product_id": f"urn:provmanager:production:{production}:{step.name}:{number}",
+            "product_id": _number_id(production, step, number),
         }
     ]  # fmt: skip
+
+
+def _number_id(production: str, step: ProductionStep, number: int) -> str:
+    return f"urn:provmanager:production:{production}:{step.name}:{number}"
 
 
 def _flow(row: Mapping[str, Any], role: str) -> JSONDict:

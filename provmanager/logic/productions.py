@@ -55,7 +55,6 @@ class Taking:
     taker: inputs.Taker
     uuid: UUID
     groups: list[Group] = field(default_factory=list)
-    has_ended: bool = False
 
 
 def define(session: Session, production: Production, *, policy: IngestPolicy, by: str) -> JSONDict:
@@ -103,6 +102,7 @@ def report(
     """
     production, _ = held_definition(session, name)
     steps = {step_uuid(name, step.name): step.name for step in production.steps}
+    store.lock_runs(session, list(steps), [*submitted, *settled], holder)
     store.note(session, "submitted_at", list(steps), submitted)
     store.note(session, "settled_at", list(steps), settled)
     store.renew(session, list(steps), holder, lease_s)

@@ -89,6 +89,15 @@ def free_inputs(session: Session, taker: Taker, limit: int) -> list[RowMapping]:
     return list(rows.mappings())
 
 
+def has_free_inputs(session: Session, taker: Taker) -> bool:
+    """Return whether there are any, of inputs or numbers."""
+    if taker.numbers is not None:
+        return bool(free_numbers(session, taker, taker.numbers, 1))
+    where = _free(session, taker)
+    found = text(f"SELECT EXISTS (SELECT 1 {_ENTITIES} WHERE {where.sql()})")
+    return bool(session.execute(found, where.given).scalar_one())
+
+
 def n_free_inputs(session: Session, taker: Taker) -> int:
     """Return how many there are, of inputs or numbers."""
     if taker.numbers is not None:
@@ -164,15 +173,16 @@ def _where(session: Session, query: InputQuery, upstream: int | None) -> Where:
 
 def _add_outputs(where: Where, output: str | None, upstream: int | None) -> None:
     """Restrict to what the completed runs of a step gave, once it is at home."""
-    runs = f"(SELECT a.activity_id {STEP_RUNS} AND a.status = 'completed' AND {IS_AT_HOME})"
-    runs = runs.replace(":step", ":upstream")
+    # an array has it begin with the runs: of all that was ever generated, theirs may be little
+    runs = f"SELECT a.activity_id {STEP_RUNS} AND a.status = 'completed' AND {IS_AT_HOME}"
+    runs = f"ANY(ARRAY({runs.replace(':step', ':upstream')}))"
     is_output = "" if output is None else "AND o.name = :output "
     where.add(
         "e.entity_id IN (SELECT m.entity_id FROM prov.entity m "  # noqa: S608
         "LEFT JOIN prov.role o ON o.role_id = m.generation_role_id "
-        f"WHERE m.generated_by IN {runs} {is_output}"
+        f"WHERE m.generated_by = {runs} {is_output}"
         "UNION SELECT c.entity_id FROM prov.generation_claim c JOIN prov.role o USING (role_id) "
-        f"WHERE c.reason IN ('outer-level', 'another-role') AND c.activity_id IN {runs} "
+        f"WHERE c.reason IN ('outer-level', 'another-role') AND c.activity_id = {runs} "
         f"{is_output})",
         upstream=upstream,
     )

@@ -18,9 +18,32 @@ _STEP_USES = (
     "LEFT JOIN prov.production_run p ON p.run_uuid = a.activity_uuid "
     "WHERE i.informant_id = :step AND i.kind = 'part-of' AND r.name = :role"
 )
+_USES_OF = (
+    "CROSS JOIN LATERAL (SELECT activity_id, entity_id, role_id FROM prov.used "
+    "WHERE entity_id = {} OFFSET 0) u "
+    "JOIN prov.was_informed_by i ON i.informed_id = u.activity_id AND i.informant_id = :step "
+    "AND i.kind = 'part-of' JOIN prov.activity a ON a.activity_id = u.activity_id "
+    "AND u.role_id = (SELECT role_id FROM prov.role WHERE name = :role) "
+    "LEFT JOIN prov.production_run p ON p.run_uuid = a.activity_uuid"
+)
+"""How runs of the step used an entity: OFFSET 0 has it begin with the entity."""
+
 _FAILED = "a.status IN ('error', 'interrupted')"
+_OPEN = "a.status IN ('running', 'unknown')"
 IS_AT_HOME = "(p.run_uuid IS NULL OR p.settled_at IS NOT NULL OR p.held_until < clock_timestamp())"
 """Whether nobody is still busy with bringing home what a run made."""
+
+
+def _runs_that(condition: str) -> str:
+    """Return what gives the runs of the step of some status that is not completed.
+
+    There are few such, and an index of them: OFFSET 0 has it begin with these.
+    """
+    return (
+        f"(SELECT a.activity_id FROM prov.activity a WHERE {condition} "  # noqa: S608
+        "AND EXISTS (SELECT 1 FROM prov.was_informed_by w WHERE w.informed_id = a.activity_id "
+        "AND w.informant_id = :step AND w.kind = 'part-of' OFFSET 0) OFFSET 0) AS those"
+    )
 
 
 def prefer_indexes(session: Session) -> None:
@@ -79,17 +102,63 @@ def productions(session: Session, *, limit: int, offset: int) -> tuple[int, list
 
 
 def failed_uses(session: Session, step: int, role: str) -> list[RowMapping]:
-    """Return (entity_id, n_failed, run_id) of what only failed runs of a step used, by last run."""
+    """Return (entity_id, n_failed, run_id) of what only failed runs of a step used, by last run.
+
+    It begins with what failed, which is little, and not with all that the step did.
+    """
     rows = session.execute(
         text(
             "SELECT entity_id, n_failed, run_id FROM (SELECT u.entity_id, count(*) AS n_failed, "  # noqa: S608
             f"max(a.activity_id) AS run_id, bool_and({_FAILED}) AS has_failed, "
-            f"bool_and({IS_AT_HOME}) AS is_at_home {_STEP_USES} GROUP BY u.entity_id) AS taken "
+            f"bool_and({IS_AT_HOME}) AS is_at_home FROM (SELECT DISTINCT f.entity_id FROM "
+            f"{_runs_that(_FAILED)} JOIN prov.used f USING (activity_id) "
+            "WHERE f.role_id = (SELECT role_id FROM prov.role WHERE name = :role) OFFSET 0) "
+            f"AS tried {_USES_OF.format('tried.entity_id')} "
+            "GROUP BY u.entity_id) AS taken "
             "WHERE has_failed AND is_at_home ORDER BY run_id, entity_id"
         ),
         {"step": step, "role": role},
     )
     return list(rows.mappings())
+
+
+def last_uses(session: Session, step: int, role: str, entities: Sequence[int]) -> dict[int, int]:
+    """Return the last run of the step that used each of the entities, of those that were used."""
+    rows = session.execute(
+        text(
+            "SELECT u.entity_id, max(a.activity_id) AS run_id "  # noqa: S608
+            "FROM (SELECT unnest(CAST(:entities AS bigint[])) AS entity_id) AS asked "
+            f"{_USES_OF.format('asked.entity_id')} GROUP BY u.entity_id"
+        ),
+        {"step": step, "role": role, "entities": list(entities)},
+    )
+    return {row.entity_id: row.run_id for row in rows}
+
+
+def is_busy(session: Session, step: int, uuid: UUID) -> bool:
+    """Return whether a run of a step goes on, or is not at home."""
+    found = session.execute(
+        text(
+            f"SELECT EXISTS (SELECT 1 FROM {_runs_that(_OPEN)}) OR EXISTS ("  # noqa: S608
+            "SELECT 1 FROM prov.production_run WHERE step_uuid = :uuid "
+            "AND settled_at IS NULL AND held_until >= clock_timestamp())"
+        ),
+        {"step": step, "uuid": str(uuid)},
+    )
+    return bool(found.scalar_one())
+
+
+def with_product_ids(session: Session, identifiers: Sequence[str]) -> dict[str, int]:
+    """Return the keys of the entities that have those product ids, by product id."""
+    rows = session.execute(
+        text(
+            "SELECT x.identifier, x.entity_id FROM prov.entity_identifier x "
+            "WHERE md5(x.identifier) = ANY(ARRAY(SELECT md5(w) FROM unnest("
+            "CAST(:wanted AS text[])) w)) AND x.identifier = ANY(:wanted) AND x.kind = 'product-id'"
+        ),
+        {"wanted": list(identifiers)},
+    )
+    return {row.identifier: row.entity_id for row in rows}
 
 
 def inputs_of(session: Session, runs: Sequence[int], role: str) -> dict[int, list[int]]:
@@ -214,6 +283,21 @@ def take_over(
         {"step": str(step), "holder": holder, "place": place, "lease_s": lease_s, "limit": limit},
     )
     return list(rows.scalars())
+
+
+def lock_runs(session: Session, steps: Sequence[UUID], runs: Sequence[UUID], holder: str) -> None:
+    """Lock some runs and those of the holder that are open, in one order.
+
+    Two submitters that look after each other's runs would wait for each other otherwise.
+    """
+    session.execute(
+        text(
+            "SELECT 1 FROM prov.production_run WHERE step_uuid = ANY(CAST(:steps AS uuid[])) "
+            "AND (run_uuid = ANY(CAST(:runs AS uuid[])) OR (settled_at IS NULL "
+            "AND holder = :holder)) ORDER BY run_uuid FOR UPDATE"
+        ),
+        {"steps": [str(s) for s in steps], "runs": [str(r) for r in runs], "holder": holder},
+    )
 
 
 def renew(session: Session, steps: Sequence[UUID], holder: str, lease_s: float) -> None:

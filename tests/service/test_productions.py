@@ -1,12 +1,16 @@
 """Claims of productions: what a step may take, once, by the record itself."""
 
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pytest
 from productions import definition, deliver, make_files, record_activity, step
+from sqlalchemy import text
 
 from provmanager.client import ProvClient
 from provmanager.errors import (
@@ -16,6 +20,9 @@ from provmanager.errors import (
     NotFoundError,
     UsageError,
 )
+from provmanager.logic import productions
+from provmanager.store import writing
+from provmanager.store.database import Database
 
 Claims = list[dict[str, Any]]
 
@@ -479,3 +486,86 @@ def test_outputs_of_runs_without_inputs_are_the_inputs_of_the_next_step(
     (merged,) = production.claim()
     assert names([merged]) == [["1.fits", "2.fits"]]
     assert merged["number"] is None
+
+
+class Waiting:
+    """Claims that have chosen, and wait for their turn to record what they chose."""
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+        self.pool = ThreadPoolExecutor()
+
+    def together(self, *calls: Callable[[], Claims]) -> list[Claims]:
+        """Return what calls give of which each has chosen before any other records."""
+        with self.database.transaction() as session:
+            writing.lock_writers(session)
+            futures = [self.pool.submit(call) for call in calls]
+            self.wait(len(calls), "advisory")
+        return [future.result(timeout=60) for future in futures]
+
+    def wait(self, n_waiting: int, *kinds: str) -> None:
+        """Wait until so many transactions wait for locks of these kinds."""
+        waiting = text("SELECT count(*) FROM pg_locks WHERE NOT granted AND locktype = ANY(:kinds)")
+        deadline = time.monotonic() + 60
+        while True:
+            with self.database.transaction() as session:
+                if session.execute(waiting, {"kinds": list(kinds)}).scalar_one() >= n_waiting:
+                    return
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+
+
+@pytest.fixture
+def waiting(database: Database) -> Iterator[Waiting]:
+    made = Waiting(database)
+    yield made
+    made.pool.shutdown()
+
+
+def test_claims_that_chose_the_same_at_once_do_not_take_the_same(
+    client: ProvClient, make: Callable[..., Production], waiting: Waiting, tmp_path: Path
+) -> None:
+    deliver(client, make_files(tmp_path, 1, 3))
+    production = make(
+        numbered("c", runs=1), step("a", input=here(tmp_path)), numbered("b", runs=3), retries=1
+    )
+    (failed,) = production.claim(most=1)
+    production.end(failed["run"], "c", "error")
+    first, second = waiting.together(
+        lambda: production.claim(most=4, holder="x"), lambda: production.claim(most=4, holder="y")
+    )
+    taken = [(g["step"], g["number"], *names([g])[0]) for g in first + second]
+    assert len(taken) == len(set(taken)) == 7
+    assert [t for t in taken if t[0] == "c"] == [("c", 1)]
+    for number in range(3):
+        assert production.step(number)["inputs"]["doubled"] == 0
+
+
+def test_submitters_that_settle_each_others_runs_do_not_block_each_other(
+    make: Callable[..., Production], waiting: Waiting, database: Database
+) -> None:
+    production = make(numbered(runs=2))
+    (one,) = production.claim(most=1, holder="x")
+    (other,) = production.claim(most=1, holder="y")
+
+    def report(holder: str, run: str) -> Any:
+        with database.transaction() as own:  # a client would try again
+            return productions.report(
+                own, production.name, holder=holder, lease_s=60,
+                submitted=[UUID(run)], settled=[UUID(run)],
+            )  # fmt: skip
+
+    def settle(holder: str, run: str) -> Any:
+        return waiting.pool.submit(report, holder, run)
+
+    with database.transaction() as session:
+        session.execute(
+            text("SELECT 1 FROM prov.production_run WHERE run_uuid = :run FOR UPDATE"),
+            {"run": one["run"]},
+        )
+        reports = [settle("y", one["run"])]
+        waiting.wait(1, "transactionid")
+        reports.append(settle("x", other["run"]))
+        waiting.wait(2, "transactionid", "tuple")
+    still_open = [[run["run"] for run in done.result(timeout=60)] for done in reports]
+    assert sorted(still_open, key=len) == [[], [other["run"]]]
