@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import uuid4
 
 from .agents import describe_agent
+from .configuration import read_configuration
 from .environment import describe_environment, distribution_version
 from .files import (
     Described,
@@ -29,6 +30,7 @@ from .jobs import detect_job
 from .outcome import Outcome, outcome_of_code
 from .plain import to_instant, to_plain
 from .redaction import redact_arguments, redact_json, redact_text
+from .resources import taken_by, taken_since, usage_so_far
 from .shield import logger, shielded
 from .writer import append_record, record_path, rescue_path
 
@@ -40,8 +42,6 @@ Place = TypeVar("Place", bound="str | os.PathLike[str]")
 
 SCHEMA = "provmanager/activity.v1"
 PARENT_VARIABLE = "PROV_PARENT_ACTIVITY"
-
-_RSS_UNIT_BYTES = 1 if sys.platform == "darwin" else 1024
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,7 +112,7 @@ class Run:
         self._is_written = False
         self._host: JSONDict = {}
         self._job: JSONDict | None = None
-        self._usage = _usage(is_command=settings.is_command)
+        self._usage = usage_so_far(is_command=settings.is_command)
         self._measured: JSONDict = {}
         self.directory = "/"
         with shielded("finding the working directory"):
@@ -223,7 +223,7 @@ class Run:
         with shielded("recording the configuration"):
             if not isinstance(configuration, Mapping):
                 self.input(configuration, role="configuration")
-                configuration = _read_configuration(os.fspath(configuration))
+                configuration = read_configuration(os.fspath(configuration))
             plain = redact_json(to_plain(configuration))
             with self._lock:
                 self._configuration.update(plain)
@@ -268,7 +268,7 @@ class Run:
             if exit_code < 0:
                 self.message(f"ended by {signal.Signals(-exit_code).name}", code="signal")
             if usage is not None:
-                self._measured = _measured(usage)
+                self._measured = taken_by(usage)
 
     def environ(self) -> dict[str, str]:
         """Return the environment for a child process whose activities are to be part of this."""
@@ -451,12 +451,9 @@ class Run:
             return {"wall_s": round(elapsed_s, 6), **self._measured}
         if self._settings.container:  # its processes are no children of ours
             return {"wall_s": round(elapsed_s, 6)}
-        user_s, system_s, rss_bytes = _usage(is_command=self._settings.is_command)
         return {
             "wall_s": round(elapsed_s, 6),
-            "cpu_user_s": round(max(user_s - self._usage[0], 0.0), 6),
-            "cpu_system_s": round(max(system_s - self._usage[1], 0.0), 6),
-            "max_rss_bytes": rss_bytes,
+            **taken_since(self._usage, is_command=self._settings.is_command),
         }
 
     def _write(self, record: JSONDict) -> None:
@@ -486,39 +483,3 @@ def _notes(messages: list[tuple[str, str]], side: str) -> list[JSONDict]:
         {"level": "warning", "code": code, "text": redact_text(f"{side} {text}")}
         for code, text in messages
     ]
-
-
-def _usage(*, is_command: bool) -> tuple[float, float, int]:
-    """Return (user s, system s, peak resident bytes) of this process or of its children."""
-    import resource
-
-    usage = resource.getrusage(resource.RUSAGE_CHILDREN if is_command else resource.RUSAGE_SELF)
-    return usage.ru_utime, usage.ru_stime, usage.ru_maxrss * _RSS_UNIT_BYTES
-
-
-def _measured(usage: "struct_rusage") -> JSONDict:
-    """Return what a process took; its memory only above ours, which it begins with as our fork."""
-    _, _, ours_bytes = _usage(is_command=False)
-    rss_bytes = usage.ru_maxrss * _RSS_UNIT_BYTES
-    found = {"cpu_user_s": round(usage.ru_utime, 6), "cpu_system_s": round(usage.ru_stime, 6)}
-    return found | ({"max_rss_bytes": rss_bytes} if rss_bytes > ours_bytes else {})
-
-
-def _read_configuration(path: str) -> Mapping[str, Any]:  # Any: parameters are free-form
-    """Return the parameters in a JSON or TOML file; none of other files."""
-    import json
-    import tomllib
-
-    name = path.lower()
-    try:
-        with open(path, "rb") as stream:
-            if name.endswith(".json"):
-                found = json.load(stream)
-            elif name.endswith(".toml"):
-                found = tomllib.load(stream)
-            else:
-                return {}
-    except (OSError, ValueError) as error:
-        logger.warning("provenance capture: %s was not read as configuration: %s", path, error)
-        return {}
-    return found if isinstance(found, dict) else {}
