@@ -4,7 +4,7 @@ import json
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
@@ -24,7 +24,7 @@ from .trace import find_product
 
 if TYPE_CHECKING:
     from jobs.rerun import Plan
-    from provmanager.client import ProvClient
+    from provmanager.client import ProvClient, SummaryAnswer
 
 _EPILOG = """\b
 Exit codes: 0 shown, 1 failed, 2 wrong use, 3 nothing found, 4 not allowed, 5 the plan
@@ -37,30 +37,83 @@ Environment: PROV_SERVER_URL, PROV_TOKEN or PROV_TOKEN_FILE, NO_COLOR.
 JSON = Mapping[str, Any]  # Any: free-form JSON
 
 
+_MOST_LISTED = 10_000
+_MOST_ASKED = 100_000
+
+
+class Step(NamedTuple):
+    """Runs of one tool and version."""
+
+    name: str
+    runs: Counter[str]
+    """How many ended how."""
+    n_products: int
+
+
 class Affected:
     """Runs and products downstream of something, each once."""
 
     def __init__(self) -> None:
         self.activities: dict[str, JSON] = {}
         self.products: dict[str, JSON] = {}
-        self.is_cut = False
+        self.is_listed = True
+        self.summarised: SummaryAnswer | None = None
 
     def add(self, lineage: JSON, *, without: str | None = None) -> None:
         """Add what a lineage found, but for the record that it begins with."""
-        self.is_cut |= lineage["truncated"]
+        self.is_listed &= not lineage["truncated"]
         self.activities |= {a["id"]: a for a in lineage["activities"]}
         self.products |= {e["id"]: e for e in lineage["entities"] if e["id"] != without}
 
-    def steps(self) -> list[tuple[str, Counter[str], int]]:
-        """Return (name and version, runs by status, products) of each step, in order of start."""
+    def check_listed(self, purpose: str) -> None:
+        """Raise UsageError where not every record is known by its id."""
+        if not self.is_listed:
+            raise UsageError(
+                f"{purpose} needs each affected run by itself, and there are more than "
+                f"{_MOST_ASKED}: ask for less, such as one activity's products"
+            )
+
+    def counts(self) -> tuple[int, int]:
+        """Return how many runs and products there are."""
+        if self.summarised is None:
+            return len(self.activities), len(self.products)
+        boxes = self.summarised["boxes"]
+        runs = sum(b["count"] for b in boxes if b["kind"] == "activity")
+        return runs, sum(b["count"] for b in boxes if b["kind"] == "product" and not b["is_focus"])
+
+    def steps(self) -> list[Step]:
+        """Return name and version, runs and products of each step, in order of start."""
+        if self.summarised is not None:
+            return _summarised(self.summarised)
         runs: dict[str, Counter[str]] = {}
         made: Counter[str] = Counter(e["generated_by"] for e in self.products.values())
         products: dict[str, int] = defaultdict(int)
         for a in sorted(self.activities.values(), key=lambda a: (a["started_at"] or "", a["id"])):
-            name = f"{a['name'] or '(no name)'} {a['version'] or ''}".strip()
+            name = _called(a["name"], a["version"])
             runs.setdefault(name, Counter())[a["status"]] += 1
             products[name] += made[a["id"]]
-        return [(name, counts, products[name]) for name, counts in runs.items()]
+        return [Step(name, counts, products[name]) for name, counts in runs.items()]
+
+
+def _called(name: str | None, version: str | None) -> str:
+    return f"{name or '(no name)'} {version or ''}".strip()
+
+
+def _summarised(summary: "SummaryAnswer") -> list[Step]:
+    """Return the steps of a summary by version; the run that it begins with is a box of its own."""
+    is_focus = {box["id"] for box in summary["boxes"] if box["is_focus"]}
+    made: Counter[str] = Counter()
+    for arrow in summary["arrows"]:
+        if arrow["kind"] == "generated" and arrow["target"] not in is_focus:
+            made[arrow["source"]] += arrow["count"]
+    runs: dict[str, Counter[str]] = {}
+    products: Counter[str] = Counter()
+    for box in sorted(summary["boxes"], key=lambda b: (b["first_at"] or "", b["id"])):
+        if box["kind"] == "activity":
+            name = _called(box["name"], box["versions"][0] if box["versions"] else None)
+            runs.setdefault(name, Counter()).update(box["statuses"])
+            products[name] += made[box["id"]]
+    return [Step(name, counts, products[name]) for name, counts in runs.items()]
 
 
 @click.command(cls=ProdCommand, epilog=_EPILOG)
@@ -123,7 +176,8 @@ def main(
       prod-submit again.cwl
       prod-impact flatfield_run12.fits --invalidate "taken with the lid closed"
 
-    Each step is a line: its runs by how they ended, and how many products they made. A plan repeats
+    Each step is a line: its runs by how they ended, and how many products they made. With --json
+    the ids of all are listed too; of more than 10000 runs only with --products. A plan repeats
     each affected run once, in the order of their dependencies, with the recorded command lines, on
     inputs that are still here with the recorded bytes.
     """
@@ -143,8 +197,10 @@ def main(
         raise UsageError("name an entity, or say --software, --parameter, --activity or --version")
     if replace_by is not None and (plan_file is None or entity is None):
         raise UsageError("--replace-by needs --plan and an entity that it replaces")
+    needs = {"--plan": plan_file, "--invalidate": invalidate, "--products": with_products or None}
+    purposes = [option for option, value in needs.items() if value is not None]
     with connect(server) as client:
-        focus, affected = _find(client, entity, wanted)
+        focus, affected = _find(client, entity, wanted, purposes, lists_few=output.as_json)
         plan = None
         if plan_file is not None:
             replaced = {focus: replace_by.absolute()} if focus and replace_by else {}
@@ -171,15 +227,46 @@ def _tell_plan(plan: "Plan", plan_file: Path | None, output: Output) -> None:
 
 
 def _find(
-    client: "ProvClient", entity: str | None, wanted: dict[str, Any]
+    client: "ProvClient",
+    entity: str | None,
+    wanted: dict[str, Any],
+    purposes: list[str],
+    *,
+    lists_few: bool,
 ) -> tuple[str | None, Affected]:
+    if entity is None:
+        affected = _downstream_of_runs(client, wanted)
+        affected.check_listed("a search for runs")
+        return None, affected
+    focus, affected = _downstream(client, entity, lists=bool(purposes), lists_few=lists_few)
+    for purpose in purposes:
+        affected.check_listed(purpose)
+    return focus, affected
+
+
+def _downstream(
+    client: "ProvClient", entity: str, *, lists: bool, lists_few: bool
+) -> tuple[str | None, Affected]:
+    """Return the id of `entity` if it is a product, and all that came of it.
+
+    They are counted where there are any number; each by itself only where it is asked for.
+    """
+    found, _ = find_product(client, entity, read_files=True)
+    focus = found["id"] if found["kind"] == "entity" else None
     affected = Affected()
-    if entity is not None:
-        found, _ = find_product(client, entity, read_files=True)
-        lineage = client.lineage(found["id"], direction="down")
-        is_product = found["kind"] == "entity"
-        affected.add(lineage, without=found["id"] if is_product else None)
-        return (found["id"] if is_product else None), affected
+    affected.summarised = client.lineage_summary(found["id"], direction="down", group="version")
+    if affected.summarised["truncated"]:
+        raise UsageError("more than a million records came of it: ask for a part of them")
+    is_small = affected.counts()[0] <= _MOST_LISTED
+    if lists or (lists_few and is_small):
+        lineage = client.lineage(found["id"], direction="down", limit=_MOST_ASKED)
+        affected.add(lineage, without=focus)
+    else:
+        affected.is_listed = False
+    return focus, affected
+
+
+def _downstream_of_runs(client: "ProvClient", wanted: dict[str, Any]) -> Affected:
     runs = [
         record
         for record, _ in find_all(
@@ -188,21 +275,17 @@ def _find(
     ]
     if not runs:
         raise NotFoundError("no recorded run is like that: prod-search activities shows what is")
+    affected = Affected()
     for run in runs:
         if run["id"] not in affected.activities:
-            affected.add(client.lineage(run["id"], direction="down"))
-    return None, affected
+            affected.add(client.lineage(run["id"], direction="down", limit=_MOST_ASKED))
+    return affected
 
 
 def _invalidate(client: "ProvClient", focus: str | None, affected: Affected, reason: str) -> str:
     """Mark what is affected as invalid; return the id by which that can be taken back."""
     from ._assessing import assess
 
-    if affected.is_cut:
-        raise UsageError(
-            "the server did not tell all that is affected, and a part is not marked: ask for less, "
-            "such as one activity's products"
-        )
     marked = dict.fromkeys([*([focus] if focus else []), *affected.products])
     if not marked:
         raise NotFoundError("no product is affected: there is nothing to mark")
@@ -248,7 +331,8 @@ def _write(plan: "Plan", path: Path) -> None:
 def _show(affected: Affected, with_products: bool, output: Output) -> None:
     from .rendering.text import counted
 
-    output.note(f"{len(affected.activities)} runs and {len(affected.products)} products")
+    n_all_runs, n_all_products = affected.counts()
+    output.note(f"{n_all_runs} runs and {n_all_products} products")
     for name, counts, n_products in affected.steps():
         statuses = ", ".join(f"{n} {status}" for status, n in sorted(counts.items()))
         n_runs = counted(counts.total(), "run")
@@ -268,9 +352,12 @@ def _as_json(affected: Affected, plan: "Plan | None") -> dict[str, Any]:
         {"name": name, "runs": dict(counts), "n_products": n_products}
         for name, counts, n_products in affected.steps()
     ]
+    n_runs, n_products = affected.counts()
     return {
         "steps": steps,
-        "activities": list(affected.activities),
-        "products": list(affected.products),
+        "n_runs": n_runs,
+        "n_products": n_products,
+        "activities": list(affected.activities) if affected.is_listed else None,
+        "products": list(affected.products) if affected.is_listed else None,
         **({"planned": [s.activity for s in plan.steps], "missing": plan.missing} if plan else {}),
     }

@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, cast
+from typing import Any, Literal, Self, cast
 from urllib.parse import quote
 
 from provmanager.config import Connection, find_connection
@@ -210,10 +210,15 @@ class ProvClient:
         return cast(LineageAnswer, self._transport.json("GET", "/v1/lineage", query=query))
 
     def lineage_summary(
-        self, ref: str, *, direction: Direction = "up", depth: int | None = None
+        self,
+        ref: str,
+        *,
+        direction: Direction = "up",
+        depth: int | None = None,
+        group: Literal["name", "version", "status"] | None = None,
     ) -> SummaryAnswer:
-        """Return the same by groups of like activities and products."""
-        query = {"ref": ref, "direction": direction, "depth": depth}
+        """Return the same by groups of like activities and products, however many there are."""
+        query = {"ref": ref, "direction": direction, "depth": depth, "group": group}
         return cast(SummaryAnswer, self._transport.json("GET", "/v1/lineage/summary", query=query))
 
     def export(

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Query, Response
 
 from provmanager.logic import export, references, trace
-from provmanager.logic.summary import summary
+from provmanager.logic.summary import Grouping, summary
 from provmanager.model import ExportFormat, Role
 
 from .deps import SessionDep
@@ -54,10 +54,17 @@ def get_lineage(
 
 @router.get("/lineage/summary")
 def get_summary(
-    ref: Ref, session: SessionDep, direction: Direction = "up", depth: Depth = None
+    ref: Ref,
+    session: SessionDep,
+    direction: Direction = "up",
+    depth: Depth = None,
+    group: Annotated[
+        Grouping, Query(description="What is like: steps of a name, version or status")
+    ] = "name",
 ) -> Summary:
     """Return a lineage of any size as a few boxes of like activities and products."""
-    return Summary.model_validate(summary(session, ref, direction=direction, depth=depth))
+    found = summary(session, ref, direction=direction, depth=depth, grouping=group)
+    return Summary.model_validate(found)
 
 
 @router.get(

@@ -71,11 +71,27 @@ def test_what_a_file_or_a_setting_touched_agrees_with_networkx(client, folder, w
         assert set(answer["activities"]) == below & runs
         assert len(answer["products"]) == len(below - runs)
         assert sum(sum(s["runs"].values()) for s in answer["steps"]) == len(below & runs)
+        assert (answer["n_runs"], answer["n_products"]) == (len(below & runs), len(below - runs))
+        assert sum(s["n_products"] for s in answer["steps"]) == len(below - runs)
     some = {node for node in runs if graph.nodes[node]["setting"] == 3}
     below = set().union(some, *(nx.descendants(graph, node) for node in some))
     answer = json.loads(run("--parameter", f"cut={world}-3", "--json")[1])
     assert set(answer["activities"]) == below & runs
     assert len(answer["products"]) == len(below - runs)
+
+
+def test_of_very_many_runs_all_are_counted_and_only_listed_when_asked_for(
+    client, folder, monkeypatch
+):
+    record_graph(client, "many", 20)
+    listed = json.loads(run("file://node/d/many/raw0", "--json")[1])
+    monkeypatch.setattr(impact, "_MOST_LISTED", 3)
+    counted = json.loads(run("file://node/d/many/raw0", "--json")[1])
+    assert counted == listed | {"activities": None, "products": None}
+    assert json.loads(run("file://node/d/many/raw0", "--json", "--products")[1]) == listed
+    monkeypatch.setattr(impact, "_MOST_ASKED", 3)
+    assert run("file://node/d/many/raw0", "--products")[0] == 2
+    assert run("file://node/d/many/raw0")[0] == 0
 
 
 def test_a_plan_repeats_exactly_the_affected_runs_with_the_better_file(folder):
