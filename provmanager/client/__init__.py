@@ -11,6 +11,7 @@ from .production_wire import (
     ProductionStepStatus,
 )
 from .spool import DrainResult, Spool
+from .transport import load_http
 from .wire import (
     ActivityItem,
     BulkItem,
@@ -61,4 +62,5 @@ __all__ = [
     "SummaryAnswer",
     "TokenItem",
     "WorkflowRun",
+    "load_http",
 ]

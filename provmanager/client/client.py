@@ -4,12 +4,11 @@ import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal, Self, cast
+from typing import TYPE_CHECKING, Any, Literal, Self, cast
 from urllib.parse import quote
 
 from provmanager.config import Connection, find_connection
 from provmanager.errors import UnavailableError
-from provmanager.model import ExportFormat
 
 from .bodies import Multipart, Source, pieces, size_bytes
 from .production_wire import (
@@ -44,6 +43,9 @@ from .wire import (
     TokenItem,
     WorkflowRun,
 )
+
+if TYPE_CHECKING:  # its dataclasses take a third of the time to import this
+    from provmanager.model import ExportFormat
 
 _BATCH_DOCUMENTS = 500
 _BATCH_BYTES = 32 * 2**20
@@ -225,7 +227,7 @@ class ProvClient:
         self,
         ref: str,
         *,
-        export_format: ExportFormat | str = ExportFormat.PROV_JSON,
+        export_format: "ExportFormat | str" = "prov-json",
         direction: Direction = "up",
         depth: int | None = None,
         limit: int | None = None,

@@ -62,7 +62,7 @@ class Transport:
 
     def lines(self, path: str, query: Query) -> Iterator[bytes]:
         """Ask once, and yield the lines of the answer as they come; errors as those of `send`."""
-        _load_httpx()
+        load_http()
         import httpx
 
         with contextlib.ExitStack() as stack:
@@ -122,7 +122,7 @@ class Transport:
         headers: Mapping[str, str] | None,
     ) -> "tuple[httpx.Response | ProvError, float | None, bool]":
         """Return (answer or error, least wait before another attempt, whether surely undone)."""
-        _load_httpx()
+        load_http()
         import httpx
 
         try:
@@ -194,7 +194,7 @@ class Transport:
         )
 
 
-def _load_httpx() -> None:
+def load_http() -> None:
     """Import httpx without its command line, which takes twice as long (rich, pygments).
 
     It is optional to httpx itself, which goes on where its import fails, as with None in its place.

@@ -9,9 +9,8 @@ import base64
 import json
 import os
 import signal
-import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Mapping
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -20,10 +19,11 @@ from jobs.storage import StorageElement, StorageOptions, StoredFile, make_storag
 from provmanager.capture import Run
 from provmanager.capture.command import observed
 from provmanager.capture.outcome import outcome_of_code
-from provmanager.client import ProvClient
+from provmanager.client import ProvClient, load_http
 from provmanager.config import find_connection
 from provmanager.errors import DifferenceError, JSONDict, ProvError
 
+from ..local.ahead import EngineProcess
 from ..local.closing import close_running
 from ..local.delivery import Delivery
 from ..local.directory import PLACE_FILE, RunDirectory, now, write_json
@@ -54,8 +54,9 @@ class _StoppedError(BaseException):
 class _Stop:
     """What a signal does: it ends the workflow, which closes its records, or the staging."""
 
-    def __init__(self) -> None:
-        self._child: subprocess.Popen[bytes] | None = None
+    def __init__(self, engine: EngineProcess) -> None:
+        self._engine = engine
+        self._child: EngineProcess | None = None
         self._is_starting = False
         self._number: int | None = None
 
@@ -71,26 +72,27 @@ class _Stop:
         elif is_first and not self._is_starting:
             raise _StoppedError(f"received {signal.Signals(number).name}", 128 + number)
 
-    def run(self, start: Callable[[], "subprocess.Popen[bytes]"]) -> int:
-        """Run a process that signals are handed to; return its exit code, as a shell's."""
+    def run(self, directory: RunDirectory, environ: Mapping[str, str]) -> int:
+        """Run the workflow in its process, to which signals are handed; return its exit code."""
         self._is_starting = True
-        self._child = child = start()
+        self._engine.begin(directory, environ)
+        self._child = self._engine
         self._is_starting = False
         if self._number is not None:
-            child.send_signal(self._number)
+            self._child.send_signal(self._number)
         try:
-            code = child.wait()
+            return self._child.wait()
         finally:
             self._child = None
-        return code if code >= 0 else 128 - code
 
 
 def run_job(job_file: Path) -> int:
     """Run the job that the file describes, in the current folder; return its exit code."""
-    stop = _Stop()
+    job = json.loads(job_file.read_text(encoding="utf-8"))
+    load_http()  # for the engine's process too
+    stop = _Stop(EngineProcess())
     stop.install()
     folder = Path.cwd()
-    job = json.loads(job_file.read_text(encoding="utf-8"))
     _point_to_server(folder, job)
     own = OwnJob.of(os.environ)
     attempt = _begin_attempt(job, own)
@@ -165,10 +167,7 @@ def _stage_and_run(
         storage = make_storage(StorageOptions.read(job["storage"], "storage"))
     inputs = bring_in(placed(job["inputs"], Path.cwd()), Path.cwd(), storage, activity)
     write_json(directory.inputs_file, inputs)
-    command = [sys.executable, "-m", "jobs.engines.local", str(directory.path)]
-    environ = {**os.environ, **activity.environ()}
-    with open(directory.log_file, "ab") as log:
-        code = stop.run(lambda: subprocess.Popen(command, env=environ, stdout=log, stderr=log))
+    code = stop.run(directory, {**os.environ, **activity.environ()})
     if not any(event["event"] == "ended" for event in directory.events()):
         raise _StoppedError(f"its process ended without a word; see {directory.log_file}", code)
     if code == 0 and storage is not None:
@@ -224,7 +223,7 @@ def _make_run_directory(folder: Path, job: JSONDict, resumes: str | None) -> Run
     directory = RunDirectory(folder / "run")
     directory.path.mkdir()
     here = {"workflow": str(folder / job["workflow"]), "created_at": now(), "resumes": resumes}
-    write_json(directory.run_file, _info(job) | here)
+    write_json(directory.run_file, _info(job) | here | {"is_packed": True})
     return directory
 
 

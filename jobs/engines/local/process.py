@@ -125,7 +125,7 @@ def _run_workflow(
     session.containers = Containers(
         engine_for(workflow, chosen), with_hints=chosen is not None, digests=session.digests
     )
-    _register_inputs(directory, workflow, inputs, activity)
+    _register_inputs(directory, workflow, inputs, activity, is_packed=info.get("is_packed", False))
     executor = ParallelExecutor(session.run_job, info.get("max_parallel"))
     stop.executor = executor
     if stop.number is not None:
@@ -165,11 +165,14 @@ def _context(session: Session, executor: ParallelExecutor, workflow: Workflow) -
 
 
 def _register_inputs(
-    directory: RunDirectory, workflow: Workflow, inputs: Any, activity: Run
+    directory: RunDirectory, workflow: Workflow, inputs: Any, activity: Run, *, is_packed: bool
 ) -> None:  # Any: CWL's inputs object
     """Record the workflow's document, whole, and the files of the inputs object."""
     try:
-        write_packed(workflow, directory.workflow_file)
+        if is_packed:  # where it was submitted
+            shutil.copyfile(workflow.location.partition("#")[0], directory.workflow_file)
+        else:
+            write_packed(workflow, directory.workflow_file)
         activity.input(directory.workflow_file, role="workflow")
     except UsageError as error:
         activity.message(f"the workflow was not packed: {error}", code="not-packed")
