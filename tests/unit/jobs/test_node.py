@@ -113,6 +113,14 @@ def test_an_engine_that_is_killed_on_the_node_leaves_closed_records(tmp_path):
     assert "ended without a word" in lines(result / "state.jsonl")[-1]["reason"]
 
 
+def test_an_engine_that_is_not_needed_after_all_ends_with_who_started_it():
+    program = "from jobs.engines.local.ahead import EngineProcess; EngineProcess()"
+    done = subprocess.run(  # returns when nobody has its output open any more
+        [sys.executable, "-c", program], capture_output=True, timeout=PATIENCE_S
+    )
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
 def test_without_its_python_a_node_says_so(tmp_path):
     folder = tmp_path / "node"
     folder.mkdir()
