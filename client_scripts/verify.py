@@ -285,3 +285,7 @@ def _exit_code(counts: Counter[str]) -> int:
     if not counts["ok"]:
         return 3
     return 6 if counts["missing"] or counts["unknown"] else 0
+
+
+if __name__ == "__main__":
+    main()

@@ -15,7 +15,9 @@ from pathlib import Path
 import httpx
 import psycopg2
 import pytest
+from click.testing import CliRunner
 
+from client_scripts.verify import main as verify_command
 from provmanager.errors import AuthenticationError, UnavailableError
 from provmanager.store import embedded
 
@@ -249,6 +251,7 @@ def record_until_it_breaks(server, break_it):
 
 
 def test_a_record_moves_from_one_embedded_server_to_another(make_server, tmp_path):
+    """And who kept a later checkpoint is told that the dump is an older one."""
     old, new = make_server(), make_server()
     old.start()
     with old.client() as client:
@@ -265,14 +268,39 @@ def test_a_record_moves_from_one_embedded_server_to_another(make_server, tmp_pat
     assert json.loads(done.stdout) == {"documents": 5}
     assert not is_serving(new)
     assert content(old) == content(new)
+    with old.client() as client:
+        client.record(run_document(6))
+    kept = tmp_path / "kept"
+    assert verify(old, kept) == (0, [])
+    before = kept.read_text()
+    shutil.copy(old.state_dir / "log.key", new.state_dir)
     new.start()
+    assert verify(new, tmp_path / "none") == (0, [])  # nobody could tell without the checkpoint
+    code, ((kind, what, message),) = verify(new, kept)
+    assert (code, kind) == (5, "log")
+    assert what.endswith(" since 6 documents")
+    assert message.startswith("it has 5 now: the last were taken out, or an old dump restored")
     with new.client() as client:
         for number in range(1, 6):
             assert client.record(run_document(number))["outcome"] == "unchanged"
         assert client.record(run_document(6))["outcome"] == "recorded"
+    code, ((_, _, message),) = verify(new, kept)
+    assert code == 5
+    assert "does not begin with the one that was kept" in message
+    assert kept.read_text() == before  # what is wrong is not kept
     with httpx.Client(headers={"Authorization": f"Bearer {token}"}) as nightly:
         url = json.loads((new.state_dir / "server.json").read_text())["url"]
         assert nightly.get(url + "/v1/info").status_code == 200
+
+
+def verify(server, kept, *options):
+    """Return the exit code of ``prod-verify --all``, and what it finds wrong."""
+    arguments = ["--all", "--no-rows", "--json", "--checkpoint", str(kept), *options]
+    with server.client() as client:
+        environ = {"PROV_SERVER_URL": client.url, "PROV_TOKEN": server.token}
+        done = CliRunner().invoke(verify_command, arguments, env=environ)
+    wrong = [f for f in json.loads(done.stdout)["findings"] if f["outcome"] != "ok"]
+    return done.exit_code, [(f["kind"], f["what"], f["message"]) for f in wrong]
 
 
 def content(server):
