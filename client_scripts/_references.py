@@ -60,7 +60,7 @@ def _local(path: Path, host: str, most_bytes: int) -> Iterator[Reference]:
             yield Reference(digest, "by its content", digest)
     except OSError:
         digest = None  # not ours to read: it can still be found by its place
-    if not path.exists() and path.parent == Path():
+    if not os.path.exists(path) and path.parent == Path():
         return  # a bare name that is no file here
     absolute = os.path.abspath(path)
     for place in dict.fromkeys((absolute, os.path.realpath(path))):

@@ -1,15 +1,17 @@
 """`prod-verify`: whether files, documents and the log are what the record says."""
 
+import contextlib
 import json
 import sys
+import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Generator, Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import click
 
-from provmanager.errors import UsageError
+from provmanager.errors import AmbiguousError, NotFoundError, UsageError
 
 from ._cli import (
     Output,
@@ -20,6 +22,7 @@ from ._cli import (
     output_options,
     server_options,
 )
+from ._places import place_of
 
 if TYPE_CHECKING:
     from provmanager.client import ProvClient
@@ -34,11 +37,12 @@ Exit codes: 0 all as recorded, 1 failed, 2 wrong use, 3 nothing to check was fou
 Environment: PROV_SERVER_URL, PROV_TOKEN or PROV_TOKEN_FILE, NO_COLOR.
 """
 _MARKS = {"ok": "ok", "differs": "DIFFERS", "missing": "missing", "unknown": "unknown"}
+_SHOW_S = 0.5
 _COLOURS = {"ok": "green", "differs": "red", "missing": "yellow", "unknown": "yellow"}
 
 
 @click.command(cls=ProdCommand, epilog=_EPILOG)
-@click.argument("targets", nargs=-1, metavar="[FILE|PRODUCT]…")
+@click.argument("targets", nargs=-1, metavar="[FILE|FOLDER|PRODUCT]…")
 @click.option(
     "--all", "everything", is_flag=True, help="Check the log, every document and every row."
 )
@@ -95,7 +99,8 @@ def main(
       prod-verify --all --checkpoint ~/provenance.checkpoint
       prod-verify QT90_ECL.fits --upstream --record
 
-    A FILE that lies here is hashed and looked up by its content, else by its place. For a PRODUCT
+    A FILE that lies here is hashed and looked up by its content, else by its place; a FOLDER stands
+    for all files in it, at any depth. Each is told of as soon as it was read. For a PRODUCT
     (a UUID, location, product id, …) its file is looked for at its recorded places, the documents
     that told of it are proved to be in the log, and what the server derived from them of its whole
     lineage is derived again on this machine, in an empty database, and compared row by row.
@@ -106,14 +111,16 @@ def main(
     """
     if not targets and not everything and checkpoint is None:
         raise UsageError("nothing to check: name files or products, or say --all")
+    told = _Told(output)
     with connect(server) as client:
         job = _Job(client, output, moved, threads)
-        findings = list(job.check(targets, upstream=upstream, with_rows=rows))
+        with contextlib.closing(job.check(targets, upstream=upstream, with_rows=rows)) as found:
+            told.all_of(found)
         if everything or checkpoint is not None:
-            findings += job.log(checkpoint, with_documents=everything, with_rows=rows)
+            told.all_of(job.log(checkpoint, with_documents=everything, with_rows=rows))
         if is_recorded:
-            _record(client, findings, output)
-    _tell(findings, output)
+            _record(client, told.findings, output)
+    told.end()
 
 
 class _Job:
@@ -130,27 +137,35 @@ class _Job:
 
     def check(
         self, targets: tuple[str, ...], *, upstream: bool, with_rows: bool
-    ) -> Iterator["Finding"]:
+    ) -> Generator["Finding", None, None]:
         """Check what was named."""
         from provmanager.client import verification as v
 
-        files = [Path(t) for t in targets if Path(t).is_file()]
+        here = [place_of(t) for t in targets]
+        files = [path for place in here for path in place.files]
+        for place in here:
+            yield from place.findings
         yield from v.verify_files(
-            self._client, files, n_threads=self._n_threads, progress=self._progress("files")
+            self._client, files, n_threads=self._n_threads, progress=self._progress("MB", 10**6)
         )
-        named = [t for t in targets if upstream or not Path(t).is_file()]
-        of, ids = self._entities(named, upstream=upstream)
+        named = [p.target for p in here if not (p.files or p.findings)]
+        named += [str(path) for path in files] if upstream else []
+        of, ids, unfound = self._entities(named, upstream=upstream, is_only=len(targets) == 1)
+        yield from unfound
         entities = [self._client.entity(i) for i in ids]
-        if entities:
-            yield from v.verify_product_documents(self._client, *entities)
+        damaged: set[str] = set()
+        for finding in v.verify_product_documents(self._client, *entities) if entities else ():
+            if finding.outcome == "differs" and finding.document is not None:
+                damaged.add(finding.document)
+            yield finding
         yield from v.verify_products(
             entities,
             moved=self._moved,
             n_threads=self._n_threads,
-            progress=self._progress("products"),
+            progress=self._progress("MB", 10**6),
         )
         if of and with_rows:
-            yield from self._rows(of)
+            yield from self._rows(of, damaged)
 
     def log(
         self, path: Path | None, *, with_documents: bool, with_rows: bool
@@ -181,7 +196,7 @@ class _Job:
             partial.write_text(json.dumps({"note": now.note, "key": now.key}) + "\n")
             partial.replace(path)
 
-    def _rows(self, of: list[str]) -> Iterator["Finding"]:
+    def _rows(self, of: list[str], damaged: set[str]) -> Iterator["Finding"]:
         """Check the rows of the lineages of products or runs."""
         from provmanager.client.rows_check import proved_one_by_one, verify_rows
         from provmanager.formats.checkpoint import verify
@@ -192,32 +207,58 @@ class _Job:
         with scratch_record() as scratch:
             for uuid in of:
                 yield from verify_rows(
-                    self._client, scratch, prove, of=uuid, progress=self._progress("documents")
+                    self._client,
+                    scratch,
+                    prove,
+                    of=uuid,
+                    suspects=damaged,
+                    progress=self._progress("documents"),
                 )
 
-    def _entities(self, named: list[str], *, upstream: bool) -> tuple[list[str], list[str]]:
-        """Return the ids of what was named, and of the products to look at."""
+    def _entities(
+        self, named: list[str], *, upstream: bool, is_only: bool
+    ) -> "tuple[list[str], list[str], list[Finding]]":
+        """Return the ids of what was named, and of the products to look at; and what is nothing.
+
+        Raises
+        ------
+        NotFoundError
+            Nothing answers to the only name.
+        """
+        from provmanager.client.findings import Finding
+
         from .trace import find_product
 
         of: dict[str, None] = {}
         ids: dict[str, None] = {}
+        unfound: list[Finding] = []
         for target in named:
-            found, _ = find_product(self._client, target, read_files=True)
+            try:
+                found, _ = find_product(self._client, target, read_files=True)
+            except (NotFoundError, AmbiguousError) as error:
+                if is_only:
+                    raise
+                unfound.append(Finding("file", target, "unknown", error.message))
+                continue
             of[found["id"]] = None
             if upstream or found["kind"] != "entity":
                 lineage = self._client.lineage(found["id"])
                 ids |= dict.fromkeys(str(e["id"]) for e in lineage["entities"])
             else:
                 ids[found["id"]] = None
-        return list(of), list(ids)
+        return list(of), list(ids), unfound
 
-    def _progress(self, what: str) -> "Progress | None":
+    def _progress(self, what: str, unit: int = 1) -> "Progress | None":
+        """Return what shows how far it is, twice a second where that takes longer."""
         if not self._shows:
             return None
+        last = time.monotonic()
 
         def show(done: int, total: int) -> None:
-            if total > 20 and (done % 20 == 0 or done == total):
-                click.echo(f"\r{done} of {total} {what}", err=True, nl=done == total)
+            nonlocal last
+            if time.monotonic() - last > _SHOW_S:
+                last = time.monotonic()
+                click.echo(f"\r{done // unit} of {total // unit} {what} ", err=True, nl=False)
 
         return show
 
@@ -250,32 +291,59 @@ def _read_checkpoint(path: Path) -> "KeptCheckpoint":
         ) from error
 
 
-def _tell(findings: list["Finding"], output: Output) -> None:
-    counts: Counter[str] = Counter(f.outcome for f in findings)
-    if output.as_json:
-        output.json(
-            {
-                "counts": dict(counts),
-                "findings": [
-                    {"kind": f.kind, "what": f.what, "outcome": f.outcome, "message": f.message}
-                    for f in findings
-                ],
-            }
-        )
-    else:
-        for f in findings:
-            mark = click.style(f"{_MARKS[f.outcome]:8}", fg=_COLOURS[f.outcome])
-            output.data(f"{mark} {f.what}  {f.message}")
-    parts = (f"{counts[o]} {text}" for o, text in _WORDS.items() if counts[o])
-    output.note(", ".join(parts) or "nothing to check was found")
-    click.get_current_context().exit(_exit_code(counts))
+class _Told:
+    """What was found so far: told line by line, or as JSON in the end."""
+
+    def __init__(self, output: Output) -> None:
+        self.findings: list[Finding] = []
+        self._output = output
+
+    def all_of(self, found: "Iterable[Finding]") -> None:
+        """Tell of each; where that is interrupted, how many there were."""
+        try:
+            for f in found:
+                self.findings.append(f)
+                if not self._output.as_json:
+                    mark = click.style(f"{_MARKS[f.outcome]:8}", fg=_COLOURS[f.outcome])
+                    self._output.data(f"{mark} {f.what}  {f.message}")
+        except KeyboardInterrupt:
+            self._output.note(
+                f"interrupted: {len(self.findings)} were checked; name the others again"
+            )
+            raise
+
+    def end(self) -> NoReturn:
+        """Tell how many there were of each kind, what to do next, and exit."""
+        counts: Counter[str] = Counter(f.outcome for f in self.findings)
+        if self._output.as_json:
+            items = [
+                {"kind": f.kind, "what": f.what, "outcome": f.outcome, "message": f.message}
+                for f in self.findings
+            ]
+            self._output.json({"counts": dict(counts), "findings": items})
+        parts = (f"{counts[o]} {text}" for o, text in _WORDS.items() if counts[o])
+        self._output.note(", ".join(parts) or "nothing to check was found")
+        wrong = {f.kind for f in self.findings if f.outcome == "differs"}
+        for kind, text in _NEXT.items():
+            if kind in wrong:
+                self._output.note(f"  {text}")
+        click.get_current_context().exit(_exit_code(counts))
 
 
 _WORDS = {
     "ok": "as recorded",
     "differs": "differ",
     "missing": "not here",
-    "unknown": "not known to the record",
+    "unknown": "could not be checked",
+}
+_NEXT = {
+    "file": "files: fetch them from another recorded place, or make them again: prod-rerun",
+    "row": "rows: the documents count; archiving the record and restoring it (prod-server) gives "
+    "the rows that follow from them",
+    "document": "documents: what hangs on them is not proved until the operator puts their bytes "
+    "back, from a backup or any file with that SHA-256",
+    "log": "log: keep this and your checkpoint; somebody changed the past, or restored an older "
+    "copy: ask the operator which",
 }
 
 

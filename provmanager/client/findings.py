@@ -21,6 +21,8 @@ class Finding:
     message: str
     entity: str | None = None
     """Id of the product, where it is about one's file."""
+    document: str | None = None
+    """SHA-256 of the document, where it is about one that was stored."""
 
 
 @dataclass(frozen=True, slots=True)

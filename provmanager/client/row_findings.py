@@ -204,7 +204,7 @@ def _told_once(found: Sequence[_Difference]) -> Iterator[Finding]:
         if id(difference) not in grouped:
             yield _finding(difference)
     for (what, was, now), listed in many.items():
-        rows = ", ".join(_named(d) for d in listed[:3]) + (", …" if len(listed) > 3 else "")
+        rows = "; ".join(_named(d) for d in listed[:3]) + ("; …" if len(listed) > 3 else "")
         text = f"it stands as {_shown(was)} for {len(listed)} rows: {rows}"
         yield Finding("row", f"{what} {_shown(now)}", "differs", text)
 

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from .client import ProvClient
 
 _ROW = b'{"relation":"'
+_SOME_BYTES = 64
 
 Prove = Callable[[DocumentCopy], str | None]
 """Returns what the log has against a document, if anything."""
@@ -166,13 +167,27 @@ def _wrong_bytes(document: DocumentCopy) -> str | None:
     try:
         content = zlib.decompress(document.content)
     except zlib.error:
-        return f"its stored bytes cannot be decompressed; recorded: {document.stored_sha256}"
+        return (
+            f"its stored bytes can be read up to byte {_n_readable(document.content)} of "
+            f"{document.size_bytes} only; recorded: {document.stored_sha256}"
+        )
     found = hashlib.sha256(content).hexdigest()
     if found != document.stored_sha256:
         return f"its stored bytes have the SHA-256 {found}, recorded: {document.stored_sha256}"
     if len(content) != document.size_bytes:
         return f"its stored bytes are {len(content)}, recorded: {document.size_bytes}"
     return None
+
+
+def _n_readable(content: bytes) -> int:
+    """Return how many bytes can be decompressed before the damage shows."""
+    stream, n_bytes = zlib.decompressobj(), 0
+    try:
+        for start in range(0, len(content), _SOME_BYTES):
+            n_bytes += len(stream.decompress(content[start : start + _SOME_BYTES]))
+    except zlib.error:
+        pass
+    return n_bytes
 
 
 def proved_by_leaves(log: CheckedLog) -> Prove:

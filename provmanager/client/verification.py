@@ -4,23 +4,23 @@ What can be checked here is checked here. Only `verify_documents` has the server
 bytes, for who does not fetch them all.
 """
 
+import contextlib
 import hashlib
 import json
 import socket
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from provmanager.errors import NotFoundError, ProvError
+from provmanager.errors import DifferenceError, NotFoundError, ProvError
 from provmanager.formats.checkpoint import verify
-from provmanager.ids import file_sha256
 from provmanager.model.merkle import is_included, leaf_hash
 
 from .byte_ranges import tell_where
 from .client import ProvClient
 from .findings import Finding, Progress
+from .hashing import digests_of
 
 _PAGE = 1000
 
@@ -51,12 +51,17 @@ def verify_product_documents(client: ProvClient, *entities: Mapping[str, Any]) -
         steps = [bytes.fromhex(h) for h in proof["proof"]]
         leaf = leaf_hash(proof["entry"].encode())
         stated = json.loads(proof["entry"])
-        content = hashlib.sha256(client.document(document["sha256"])).hexdigest()
+        try:
+            content = hashlib.sha256(client.document(document["sha256"])).hexdigest()
+        except DifferenceError as error:
+            yield Finding("document", what, "differs", error.message, document=document["sha256"])
+            continue
         if not is_included(leaf, proof["index"], checkpoint.size, steps, checkpoint.root):
-            yield Finding("document", what, "differs", "its row is not what the log holds of it")
+            text = "its row is not what the log holds of it"
+            yield Finding("document", what, "differs", text, document=document["sha256"])
         elif content != stated["stored_sha256"]:
             text = f"its stored bytes have the SHA-256 {content}, not {stated['stored_sha256']}"
-            yield Finding("document", what, "differs", text)
+            yield Finding("document", what, "differs", text, document=document["sha256"])
         else:
             text = (
                 f"as it was recorded at {stated['received_at']}; leaf {proof['index']} of the log"
@@ -71,18 +76,22 @@ def verify_files(
     n_threads: int = 4,
     progress: Progress | None = None,
 ) -> Iterator[Finding]:
-    """Hold files against what the record knows of their bytes, and of their places."""
-    with ThreadPoolExecutor(n_threads) as pool:
-        pairs = zip(paths, pool.map(_digest, paths), strict=True)
-        for n_done, (path, digest) in enumerate(pairs, 1):
+    """Hold files against what the record knows of their bytes, and of their places.
+
+    Each is told of as soon as it and those before it were read; `progress` is told bytes.
+    """
+    digests = digests_of(paths, n_threads=n_threads, progress=progress)
+    with contextlib.closing(digests):
+        for path, digest in zip(paths, digests, strict=True):
             yield _file(client, path, digest, paths)
-            if progress is not None:
-                progress(n_done, len(paths))
 
 
-def _file(client: ProvClient, path: Path, digest: str | OSError, others: Sequence[Path]) -> Finding:
-    if isinstance(digest, OSError):
-        return Finding("file", str(path), "missing", f"cannot be read: {digest.strerror}")
+def _file(
+    client: ProvClient, path: Path, digest: str | OSError | None, others: Sequence[Path]
+) -> Finding:
+    if not isinstance(digest, str):
+        why = digest.strerror if digest is not None else "it is not there"
+        return Finding("file", str(path), "missing", f"cannot be read: {why}")
     try:
         known = client.resolve(f"sha256:{digest}")
     except NotFoundError:
@@ -142,11 +151,9 @@ def verify_products(
         for entity in entities
     ]
     there = [next((p for p in paths if p.is_file()), None) for paths in places]
-    with ThreadPoolExecutor(n_threads) as pool:
-        digests = pool.map(lambda path: None if path is None else _digest(path), there)
-        for n_done, (entity, paths, path, digest) in enumerate(
-            zip(entities, places, there, digests, strict=True), 1
-        ):
+    digests = digests_of(there, n_threads=n_threads, progress=progress)
+    with contextlib.closing(digests):
+        for entity, paths, path, digest in zip(entities, places, there, digests, strict=True):
             if path is None or digest is None:
                 where = str(paths[0]) if paths else ", ".join(entity["locations"]) or "no location"
                 text = f"{entity['id']} is not here: {where}"
@@ -156,8 +163,6 @@ def verify_products(
                 yield Finding("file", str(path), "missing", text, entity["id"])
             else:
                 yield _against(entity, path, digest, paths)
-            if progress is not None:
-                progress(n_done, len(entities))
 
 
 def local_path(location: str, moved: Sequence[tuple[str, str]] = ()) -> Path | None:
@@ -169,10 +174,3 @@ def local_path(location: str, moved: Sequence[tuple[str, str]] = ()) -> Path | N
     if parts.scheme == "file" and parts.netloc in ("", "localhost", socket.gethostname()):
         return Path(unquote(parts.path))
     return None
-
-
-def _digest(path: Path) -> str | OSError:
-    try:
-        return file_sha256(path)
-    except OSError as error:
-        return error

@@ -338,8 +338,9 @@ def document_ids(
 ) -> list[int]:
     """Return the documents that tell of these, of their users and makers, and of what they are in.
 
-    What an activity is in are those that it was part of, at any depth. Those of descriptions, of
-    which there are few, tell of all.
+    What an activity is in are those that it was part of, at any depth. With each document come
+    all that tell of its activities: what a product's header says of its run counts only where
+    that run's own record says nothing. Those of descriptions, which are few, tell of all.
     """
     query = (
         "WITH RECURSIVE act (activity_id) AS ("
@@ -351,9 +352,13 @@ def document_ids(
         "), level (activity_id) AS ("
         "  SELECT activity_id FROM act"
         "  UNION SELECT w.informant_id FROM level JOIN prov.was_informed_by w"
-        "        ON w.informed_id = level.activity_id AND w.kind = 'part-of') "
-        "SELECT document_id FROM prov.activity_document JOIN level USING (activity_id) "
-        "UNION SELECT document_id FROM prov.entity_document WHERE entity_id = ANY(:entities) "
+        "        ON w.informed_id = level.activity_id AND w.kind = 'part-of'"
+        "), told (document_id) AS ("
+        "  SELECT document_id FROM prov.activity_document JOIN level USING (activity_id)"
+        "  UNION SELECT document_id FROM prov.entity_document WHERE entity_id = ANY(:entities)"
+        ") SELECT document_id FROM told "
+        "UNION SELECT o.document_id FROM told JOIN prov.activity_document t USING (document_id)"
+        "      JOIN prov.activity_document o ON o.activity_id = t.activity_id "
         "UNION SELECT document_id FROM prov.document WHERE format = 'descriptions'"
     )
     values = {"activities": list(activity_ids), "entities": list(entity_ids)}

@@ -10,6 +10,8 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
+from provmanager.errors import DifferenceError
+
 from .prepared import Prepared
 
 
@@ -328,13 +330,17 @@ def document_by_sha256(session: Session, sha256: str) -> StoredDocument | None:
 
 
 def _stored(row: Any) -> StoredDocument:  # Any: a result row
-    return StoredDocument(
-        row.document_id,
-        bytes(row.sha256).hex(),
-        row.format,
-        row.source_name,
-        zlib.decompress(bytes(row.content)),
-    )
+    sha256 = bytes(row.sha256).hex()
+    try:
+        content = zlib.decompress(bytes(row.content))
+    except zlib.error as error:
+        raise DifferenceError(
+            f"the stored document {sha256} ({row.source_name or 'unnamed'}) is damaged: it cannot "
+            f"be decompressed ({error}); prod-verify --all says what else is, and the operator's "
+            "backups, or who delivered it, may have it",
+            document=sha256,
+        ) from error
+    return StoredDocument(row.document_id, sha256, row.format, row.source_name, content)
 
 
 def versions_read_after(session: Session, readings: Sequence[tuple[int, datetime]]) -> set[int]:

@@ -351,6 +351,21 @@ def test_the_command_checks_files_products_and_the_log(
     code, output = run("product.fits", "--json")
     assert code == 5
     assert json.loads(output[: output.rindex("}") + 1])["counts"]["differs"] == 1
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    (folder / "good.fits").write_bytes(copy.read_bytes())
+    (folder / "dangling").symlink_to("/gone")
+    os.mkfifo(tmp_path / "fifo")
+    code, output = run(str(folder), "nowhere.fits", str(tmp_path / "fifo"), "x" * 300, str(product))
+    assert code == 5  # whatever else there was
+    told = [line.split(None, 2)[:2] for line in output.splitlines() if line[:1].strip()]
+    assert ["ok", str(folder / "good.fits")] in told
+    assert ["missing", str(folder / "dangling")] in told
+    assert ["unknown", str(tmp_path / "fifo")] in told
+    assert ["unknown", "nowhere.fits"] in told
+    assert ["unknown", "x" * 300] in told
+    assert ["DIFFERS", str(product)] in told
+    assert run("nowhere.fits")[0] == 3
     with database.transaction() as session:
         flip_leaf(session)
     before = kept.read_text()

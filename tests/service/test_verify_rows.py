@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 import zlib
 from collections.abc import Callable, Iterator
 
@@ -262,6 +263,25 @@ def test_only_the_lineage_of_a_product_is_compared(client, database, scratch):
     assert wrong("one") == []
     assert wrong("three") == [f"activity {RUNS['b']} (tool-b)"]
     assert wrong("four") == [f"activity {RUNS['d']} (tool-d)"]
+
+
+def test_a_damaged_document_of_a_product_is_told_once(
+    client, database, app_url, make_token, monkeypatch
+):
+    monkeypatch.setenv("PROV_SERVER_URL", app_url)
+    monkeypatch.setenv("PROV_TOKEN", make_token("reader"))
+    client.log_checkpoint()
+    with database.transaction() as session:
+        change_document(session, "content = substr(content, 1, length(content) - 9)")
+    result = CliRunner().invoke(main, [product(client, "two"), "--json"])
+    assert result.exit_code == 5, result.output
+    found = [f for f in json.loads(result.stdout)["findings"] if f["outcome"] == "differs"]
+    assert [f["kind"] for f in found] == ["document"]
+    assert "cannot be decompressed" in found[0]["message"]
+    result = CliRunner().invoke(main, ["--all", "--json"])
+    found = [f for f in json.loads(result.stdout)["findings"] if f["outcome"] == "differs"]
+    assert [f["kind"] for f in found] == ["document"]
+    assert re.search(r"can be read up to byte \d+ of \d+ only", found[0]["message"])
 
 
 def test_the_command_makes_the_record_anew(client, database, app_url, make_token, monkeypatch):
