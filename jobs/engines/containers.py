@@ -6,6 +6,7 @@ import shutil
 import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from provmanager.errors import JSONDict, ProvError, UsageError
@@ -145,8 +146,12 @@ def pull_image(engine: str, name: str) -> None:
         )
 
 
-def remove_container(engine: str, container: str) -> None:
-    """End a container of podman or docker that outlived the command that started it."""
+def end_container(engine: str, id_file: Path) -> None:
+    """End the container of podman or docker whose id the file has, if there is one."""
+    try:
+        container = id_file.read_text().strip()
+    except OSError:
+        return
     _ask(engine, "kill", container)  # at once: podman's rm waits for it to end by itself
     _ask(engine, "rm", "--force", container)
 

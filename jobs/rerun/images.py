@@ -33,12 +33,14 @@ def recorded_image(activity: JSONDict) -> Image | None:
 
 def program_within(
     arguments: Sequence[str], executable: str | None
-) -> tuple[tuple[str, ...], Sequence[str]]:
-    """Return what to start in the image, and the remaining arguments."""
+) -> tuple[tuple[str, ...], Sequence[str], list[str]]:
+    """Return what to start in the image, the remaining arguments, and what is missing for it."""
     first = arguments[0]
+    if first.startswith("-"):  # sys.argv of python -c, which has no program
+        return (first,), arguments[1:], [f"{first}: the record does not say which program this was"]
     if first.endswith(".py") and executable:
-        return (executable, first), arguments[1:]
-    return (first,), arguments[1:]
+        return (executable, first), arguments[1:], []
+    return (first,), arguments[1:], []
 
 
 def requirement_of(image: Image) -> JSONDict:

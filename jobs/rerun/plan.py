@@ -331,11 +331,8 @@ def _step(
     read |= {name: read[path] for name, path in staged.items() if path in read}
     places = _Places(read, written, directory)
     image = recorded_image(activity)
-    missing: list[str] = []
-    if image is not None:
-        program, rest = program_within(arguments, command.get("executable"))
-    else:
-        program, rest, missing = _program(arguments, command.get("executable"))
+    find_program = _program if image is None else program_within
+    program, rest, missing = find_program(arguments, command.get("executable"))
     return (
         Step(
             activity=activity["id"],

@@ -120,6 +120,7 @@ def test_tools_run_in_their_image_and_the_record_says_in_which(
     ran: RunStatus, image: str, client: ProvClient
 ) -> None:
     assert Path(ran.products[0].path).read_text().split()[0] == "6"
+    assert ran.notes == ()
     steps = activities(client, ran)
     (part,) = steps["fit"]["parts"]
     inner = client.activity(part["activity"])
@@ -224,14 +225,21 @@ def test_a_hint_is_followed_where_an_engine_is_named(
     assert f"run without the container that is a hint: {IMAGE}" in str(step)
 
 
-def test_a_container_does_not_outlive_the_command_that_started_it(
-    here: Path, image: str, podman: Podman
+@pytest.mark.parametrize("is_killed", [False, True])
+def test_a_container_ends_with_its_run_and_with_the_command_that_started_it(
+    here: Path, image: str, podman: Podman, is_killed: bool
 ) -> None:
     path = here / "long.cwl"
     path.write_text(json.dumps(tool(IMAGE, "sh", "-c", "sleep 600")))
     assert run(path, "--detach").exit_code == 0
     wait_for(lambda: podman("ps", "--quiet"))
     started = newest()
+    if not is_killed:
+        make_engine("local").cancel(started.id)
+        wait_for(lambda: newest().is_final)
+        assert newest().state == "interrupted"
+        assert podman("ps", "--quiet") == ""
+        return
     (client,) = [
         process
         for process in psutil.Process(json.loads(run_file(started))["starting_pid"]).children()

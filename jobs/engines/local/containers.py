@@ -19,13 +19,16 @@ from provmanager.capture.agents import describe_agent
 from provmanager.capture.files import DigestMemory
 from provmanager.errors import ProvError
 
-from ..containers import Image, find_image, pull_image, remove_container
+from ..containers import Image, end_container, find_image, pull_image
 from .places import sha256_of
 
 if TYPE_CHECKING:
     from .steps import StepJob
 
-_KILL_AFTER_S = 10.0
+_LIMIT_GRACE_S = 10.0
+_STOP_GRACE_S = 2.0
+"""How long tools in containers have to end, in seconds: the first process of one takes no notice of
+a signal that it does not handle, and whoever stops a run waits no longer than ten."""
 
 
 class Containers:
@@ -45,6 +48,29 @@ class Containers:
         self._digests = digests
         self._lock = threading.Lock()
         self._found: dict[str, Image | ProvError] = {}
+        self._running: dict[str, str] = {}  # file with the id of a container: its engine
+
+    def stop(self) -> None:
+        """Kill the containers that still run some seconds after the run was asked to end."""
+        timer = threading.Timer(_STOP_GRACE_S, self._kill_running)
+        timer.daemon = True
+        timer.start()
+
+    def _kill_running(self) -> None:
+        for id_file, engine in list(self._running.items()):
+            end_container(engine, Path(id_file))
+
+    def share(self, planned: "StepJob") -> None:
+        """Let a tool in a container record itself: in which image, for whom, and to which file."""
+        assert planned.image is not None
+        planned.tool_record.touch()  # it is this file that goes in, not its folder
+        planned.job.shared = (str(planned.tool_record),)
+        planned.job.running = self._running
+        told = {"IMAGE": planned.image.name, "DIGEST": planned.image.digest}
+        planned.job.environment |= {f"PROV_CONTAINER_{k}": v for k, v in told.items() if v}
+        agent = describe_agent()  # in there its number has no name
+        if agent is not None:
+            planned.job.environment.setdefault("PROV_AGENT", agent["name"])
 
     def prepare(self, tool: Any, context: RuntimeContext) -> None:  # Any: cwltool's Process
         """Say in the context of a tool's job whether, and how, it runs in a container.
@@ -111,18 +137,6 @@ class Containers:
         return found
 
 
-def share_with_container(planned: "StepJob") -> None:
-    """Let a tool in a container record itself: in which image, for whom, and to which file."""
-    assert planned.image is not None
-    planned.tool_record.touch()  # it is this file that goes in, not its folder
-    planned.job.shared = (str(planned.tool_record),)
-    told = {"IMAGE": planned.image.name, "DIGEST": planned.image.digest}
-    planned.job.environment |= {f"PROV_CONTAINER_{k}": v for k, v in told.items() if v}
-    agent = describe_agent()  # in there its number has no name
-    if agent is not None:
-        planned.job.environment.setdefault("PROV_AGENT", agent["name"])
-
-
 def _name_in(wanted: Mapping[str, Any]) -> str:  # Any: a DockerRequirement
     return str(wanted.get("dockerImageId") or wanted.get("dockerPull") or "without a name")
 
@@ -139,11 +153,14 @@ class _Contained(ContainerCommandLineJob):
     ----------
     shared : tuple of str
         Files that the tool may write, under the same path.
+    running : dict
+        Gets the file with the id of the container, and its engine, while it runs.
     is_child : bool
         Whether the tool's process is one of ours, whose use of resources we are told.
     """
 
     shared: tuple[str, ...] = ()
+    running: dict[str, str]
     is_child = False
 
     def create_runtime(
@@ -180,19 +197,17 @@ class _Served(_Contained, DockerCommandLineJob):
         """Wait for the end; a container whose client was killed is taken away."""
         limit = None
         if self.timelimit:  # cwltool terminates the client, which a tool may take no notice of
-            limit = threading.Timer(self.timelimit + _KILL_AFTER_S, process.kill)
+            limit = threading.Timer(self.timelimit + _LIMIT_GRACE_S, process.kill)
             limit.start()
+        self.running[cidfile] = docker_exe
         try:
             self.process_monitor(process)
         finally:
+            del self.running[cidfile]
             if limit is not None:
                 limit.cancel()
         if process.returncode < 0:
-            try:
-                container = Path(cidfile).read_text().strip()
-            except OSError:
-                return
-            remove_container(docker_exe, container)
+            end_container(docker_exe, Path(cidfile))
 
 
 class PodmanJob(_Served, PodmanCommandLineJob):

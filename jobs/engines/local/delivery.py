@@ -103,7 +103,7 @@ class Delivery:
                 path = self._documents.get_nowait()
             except Empty:
                 return found
-            if path.is_file():
+            if path.is_file() and path.stat().st_size:  # an empty one was mounted in a container
                 found.append((f"{path.parent.name}/{path.name}", path.read_bytes()))
 
     def _deliver(self, documents: list[Document]) -> None:

@@ -44,9 +44,17 @@ class ParallelExecutor(JobExecutor):
         Runs one job, in a thread, and returns how it ended; raises nothing.
     max_parallel : int, optional
         Most jobs at a time; by default as many as there are cores.
+    on_stop : callable
+        Begins to end what runs for jobs and is no process below ours.
     """
 
-    def __init__(self, run_job: Callable[[StepJob], Ended], max_parallel: int | None) -> None:
+    def __init__(
+        self,
+        run_job: Callable[[StepJob], Ended],
+        max_parallel: int | None,
+        *,
+        on_stop: Callable[[], None],
+    ) -> None:
         super().__init__()
         n_cores = _n_cores()
         self.max_jobs = max_parallel or n_cores
@@ -54,6 +62,7 @@ class ParallelExecutor(JobExecutor):
         self.max_ram_mib = float(psutil.virtual_memory().available // 2**20)
         self.stopped_by: int | None = None
         self._run_job = run_job
+        self._on_stop = on_stop
         self._changed = threading.Condition(threading.RLock())
         self._ready: deque[StepJob] = deque()
         self._running: set[int] = set()
@@ -163,6 +172,7 @@ class ParallelExecutor(JobExecutor):
         """End the processes of all jobs, and wait until their records are closed."""
         if self.stopped_by is None:
             return
+        self._on_stop()
         end_descendants(_GRACE_S)
         while self._running:
             self._changed.wait(_POLL_S)

@@ -126,7 +126,9 @@ def _run_workflow(
         engine_for(workflow, chosen), with_hints=chosen is not None, digests=session.digests
     )
     _register_inputs(directory, workflow, inputs, activity, is_packed=info.get("is_packed", False))
-    executor = ParallelExecutor(session.run_job, info.get("max_parallel"))
+    executor = ParallelExecutor(
+        session.run_job, info.get("max_parallel"), on_stop=session.containers.stop
+    )
     stop.executor = executor
     if stop.number is not None:
         executor.stop(stop.number)

@@ -22,7 +22,7 @@ from provmanager.capture.run import PARENT_VARIABLE
 from provmanager.ids import clean_json
 
 from .closing import close_running
-from .containers import Containers, share_with_container
+from .containers import Containers
 from .delivery import Delivery
 from .directory import RunDirectory, read_lines
 from .executor import Ended
@@ -163,7 +163,7 @@ class Session:
             **{name: os.environ[name] for name in _PASSED_ON if name in os.environ},
         }
         if planned.image is not None:
-            share_with_container(planned)
+            self.containers.share(planned)
         names = ("stdin", "stdout", "stderr")
         streams = {n: value for n in names if (value := getattr(planned.job, n, None))}
         if streams:
@@ -257,6 +257,8 @@ class Session:
             products=planned.products,
         )  # fmt: skip
         told = planned.tool_record
+        if told.is_file() and told.stat().st_size == 0:  # it was there to be mounted
+            told.unlink()
         close_running(read_lines(told), told, f"step {planned.step} ended: {state}")
         self._delivery.add(told)
 
