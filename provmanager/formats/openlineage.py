@@ -47,8 +47,8 @@ from .openlineage_own import (
     agents_in,
     entity_fields,
     read_assessment_facet,
-    roles_of,
     run_fields,
+    uses_of,
 )
 
 __all__ = ["FORMAT", "ROOT_RULE", "matches", "read_stream_of_events"]
@@ -106,8 +106,8 @@ def _read_run(events: Sequence[Event], found: Gathered) -> None:
         stale = {_identity(d) for d in event.inputs} if event.type in _ENDED else None
         for dataset in event.inputs:
             key = _input(dataset, activity, found)
-            for role in roles_of(dataset.facets.get(USE_FACET, {})):
-                found.used[Used(activity=activity.key, entity=key, role=role)] = None
+            for role, at in uses_of(dataset.facets.get(USE_FACET, {})):
+                found.used[Used(activity=activity.key, entity=key, role=role, at=at)] = None
         for dataset in event.outputs:
             _read_output(dataset, activity, stale, found)
 
@@ -254,7 +254,7 @@ def _read_output(
             message = "an input has this version too: the run did not make it"
         found.notes.add("version-not-made", message, dataset.pointer)
     key = _entity(dataset, f"{activity.key}/output", found, has_version=has_version)
-    for role in roles_of(dataset.facets.get(USE_FACET, {})):
+    for role, _ in uses_of(dataset.facets.get(USE_FACET, {})):
         found.generated[WasGeneratedBy(entity=key, activity=activity.key, role=role)] = None
     former = change.get("previousIdentifier") if word == "RENAME" else None
     namespace, name = _text(former, "namespace"), _text(former, "name")

@@ -29,7 +29,7 @@ from .openlineage_own import (
 )
 
 JSONObject = dict[str, Any]  # Any: free-form JSON
-_Flows = dict[str, dict[str, list[str | None]]]
+_Flows = dict[str, dict[str, list[JSONObject]]]
 
 _SPEC = "https://openlineage.io/spec"
 _EVENT_SCHEMA = f"{_SPEC}/2-0-2/OpenLineage.json#/$defs/RunEvent"
@@ -71,9 +71,9 @@ class _Export:
         self._generated: _Flows = defaultdict(lambda: defaultdict(list))
         self._outer: dict[str, str] = {}
         for flow in lineage["used"]:
-            self._used[flow["activity"]][flow["entity"]].append(flow["role"])
+            self._used[flow["activity"]][flow["entity"]].append(_use(flow))
         for flow in lineage["generated"]:
-            self._generated[flow["activity"]][flow["entity"]].append(flow["role"])
+            self._generated[flow["activity"]][flow["entity"]].append(_use(flow))
         agents = {a["iri"]: a for a in lineage.get("agents", ())}
         self._agents: dict[str, list[JSONObject]] = defaultdict(list)
         for key, rows in (("activity", "associated"), ("entity", "attributed")):
@@ -118,10 +118,10 @@ class _Export:
             event["job"]["facets"] = {"ownership": self._facet(_OWNERS_SCHEMA, owners=owners)}
         if with_data:
             event["inputs"] = [
-                self._dataset(e, "inputFacets", roles) for e, roles in self._used[key].items()
+                self._dataset(e, "inputFacets", uses) for e, uses in self._used[key].items()
             ]
             event["outputs"] = [
-                self._dataset(e, "outputFacets", roles) for e, roles in self._generated[key].items()
+                self._dataset(e, "outputFacets", uses) for e, uses in self._generated[key].items()
             ]
         return event
 
@@ -170,7 +170,7 @@ class _Export:
     def _facet(self, schema: str, **said: Any) -> JSONObject:  # Any: free-form JSON
         return {"_producer": self._producer, "_schemaURL": schema, **said}
 
-    def _dataset(self, key: str, side: str = "", roles: Sequence[str | None] = ()) -> JSONObject:
+    def _dataset(self, key: str, side: str = "", uses: Sequence[JSONObject] = ()) -> JSONObject:
         entity = self._entities[key]
         namespace, name = name_of(entity["location"] or "") or (NAMESPACE, f"urn:uuid:{key}")
         identity = self._facet(
@@ -190,9 +190,14 @@ class _Export:
             "name": name,
             "facets": {ENTITY_FACET: identity},
         }
-        if any(roles):
-            dataset[side] = {USE_FACET: self._facet(_OWN_SCHEMA, roles=[r for r in roles if r])}
+        if any(uses):
+            dataset[side] = {USE_FACET: self._facet(_OWN_SCHEMA, uses=list(uses))}
         return dataset
+
+
+def _use(flow: Mapping[str, Any]) -> JSONObject:
+    said = {"role": flow["role"], "at": flow.get("time")}
+    return {key: value for key, value in said.items() if value}
 
 
 def _all(entity: Mapping[str, Any], name: str) -> list[str]:

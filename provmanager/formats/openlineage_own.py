@@ -92,11 +92,15 @@ def agent_fields(row: Mapping[str, Any], role: str | None) -> JSONObject:
     return {"id": row["iri"], **said, **({"role": role} if role else {})}
 
 
-def roles_of(use: Mapping[str, Any]) -> list[str | None]:
-    """Return the roles of a use of a data set. (Any: free-form JSON.)"""
-    listed = use.get("roles")
-    roles = [r for r in listed if _is_text(r)] if isinstance(listed, list) else []
-    return [*roles] or [None]
+def uses_of(facet: Mapping[str, Any]) -> list[tuple[str | None, datetime | None]]:
+    """Return (role, instant) of the uses of a data set by one run. (Any: free-form JSON.)"""
+    listed = facet.get("uses")
+    found: list[tuple[str | None, datetime | None]] = []
+    for use in listed if isinstance(listed, list) else ():
+        role = use.get("role") if isinstance(use, dict) else None
+        at = _instant(use.get("at")) if isinstance(use, dict) else None
+        found.append((role if _is_text(role) else None, at))
+    return found or [(None, None)]
 
 
 def assessment_facet(row: Mapping[str, Any]) -> JSONObject:

@@ -47,10 +47,13 @@ from .json_stream import JsonStream
 from .note_book import NoteBook
 from .ro_crate_graph import Graph, Thing, listed, matches
 from .ro_crate_own import (
+    GENERATED_AT,
+    PART_OF,
     PRODUCT_ID,
     REVIEW,
     ROLE,
     SETTING,
+    VALUE,
     assessment_of,
     called_fields,
     is_own,
@@ -114,6 +117,10 @@ def read_crate(stream: JsonStream, data: bytes, *, reason: str) -> Document:
     found = _Found(notes, graph=graph, digest=digest, results=results, assessed=assessed)
     for action in actions:
         _read_action(action, found)
+    for action in actions:
+        for outer in action.ids(PART_OF):
+            if outer in found.activities and outer != action.id:
+                found.informed[_part(action.id, outer, "stated")] = None
     for action in graph.of_type(REVIEW):
         _read_review(action, found)
     for engine in graph.of_type("OrganizeAction"):
@@ -211,7 +218,9 @@ def _activity(
     values = {
         (thing.text("name") or thing.id): setting_of(thing)
         for thing in inputs
-        if "PropertyValue" in thing.types and thing.text("value") is not None
+        if "PropertyValue" in thing.types
+        and thing.text("value") is not None
+        and thing.text("propertyID") != VALUE
     }
     images = found.graph.refer(action, "containerImage")
     kept = {k: v for k, v in action.fields.items() if k not in _READ_HERE and not is_own(k)}
@@ -349,10 +358,12 @@ def _take_step(step: str, names: list[str], workflows: list[str], found: _Found)
 
 
 def _be_part(inner: str, outer: str, found: _Found) -> None:
-    if inner != outer:
-        found.informed[
-            WasInformedBy(informed=inner, informant=outer, kind=InformKind.PART_OF, rule=STEP_RULE)
-        ] = None
+    if inner != outer and _part(inner, outer, "stated") not in found.informed:
+        found.informed[_part(inner, outer, STEP_RULE)] = None
+
+
+def _part(inner: str, outer: str, rule: str) -> WasInformedBy:
+    return WasInformedBy(informed=inner, informant=outer, kind=InformKind.PART_OF, rule=rule)
 
 
 # data and agents ----------------------------------------------------------------------------------
@@ -384,6 +395,7 @@ def _entity(thing: Thing, found: _Found) -> str:
         content_type=thing.text("encodingFormat"),
         value=thing.text("value") if kind is EntityKind.VALUE else None,
         comment=thing.text("description"),
+        generated_at=_instant(thing, GENERATED_AT, found),
         attributes={"crate id": thing.id} | _rest(thing),
     )
     has_parts = kind is EntityKind.COLLECTION and thing.id not in _ROOTS

@@ -17,10 +17,14 @@ from uuid import NAMESPACE_URL, uuid5
 
 from .ro_crate_own import (
     CONTEXT,
+    GENERATED_AT,
     IMAGE_TERMS,
+    PART_OF,
     PRODUCT_ID,
     ROLE,
+    RUN_TERMS,
     SETTING,
+    VALUE,
     assessment_items,
     called_terms,
     image_terms,
@@ -43,11 +47,10 @@ _PROFILES = {
     _WORKFLOW_CRATE: ("Workflow RO-Crate", "1.0"),
 }
 _CWL = "https://w3id.org/workflowhub/workflow-ro-crate#cwl"
-_RUN_TERMS = "https://w3id.org/ro/terms/workflow-run#"
 _CONTEXT = [
     f"{_CRATE}/context",
     {"sha256": "https://schema.org/sha256"}
-    | {name: f"{_RUN_TERMS}{name}" for name in ("sha512", "sha1", "md5", *IMAGE_TERMS)}
+    | {name: f"{RUN_TERMS}{name}" for name in ("sha512", "sha1", "md5", *IMAGE_TERMS)}
     | CONTEXT,
 ]
 _STATUS = {
@@ -87,6 +90,9 @@ class _Crate:
         self._made = _grouped(lineage["generated"], "activity", "entity")
         self._assessments = {a["id"]: a for a in lineage.get("assessments", ())}
         self._surroundings = {s["id"]: s for s in lineage.get("surroundings", ())}
+        self._authors = _grouped(lineage.get("attributed", ()), "entity", "agent")
+        self._sources = _grouped(lineage.get("derived", ()), "derived", "source")
+        self._outer = _grouped(lineage.get("parts", ()), "activity", "part_of")
         self._workflow = self._main_workflow()
         self._add_root(published)
         self._add_entities()
@@ -142,7 +148,7 @@ class _Crate:
         for entity in self._entities.values():
             if entity.get("kind") == "value":
                 self._add(_iri(entity), "PropertyValue", name=entity["name"] or "value",
-                          value=entity.get("value") or "")  # fmt: skip
+                          value=entity.get("value") or "", propertyID=VALUE)  # fmt: skip
             elif entity.get("kind") == "collection":
                 parts = [_ref(f"urn:uuid:{member}") for member in members.get(entity["id"], ())]
                 self._add(_iri(entity), "Collection", name=entity["name"], hasPart=parts)
@@ -164,7 +170,10 @@ class _Crate:
             or guess_type(entity.get("name") or "")[0]
             or "application/octet-stream",
             dateCreated=entity.get("generated_at"),
+            author=[_ref(iri) for iri in self._authors.get(entity["id"], ())],
+            isBasedOn=[_ref(f"urn:uuid:{s}") for s in self._sources.get(entity["id"], ())],
             **{PRODUCT_ID: _all(entity, "product_id")},
+            **{GENERATED_AT: entity.get("generated_at")},
             **{name: value for name, _, value in digests if name in _DIGESTS},
         )
         self._graph["./"]["hasPart"].append(_ref(_iri(entity)))
@@ -208,6 +217,7 @@ class _Crate:
                 agent=[_ref(iri) for iri in agents.get(activity["id"], ())],
                 object=objects,
                 containerImage=self._image(activity),
+                **{PART_OF: [_ref(f"urn:uuid:{o}") for o in self._outer.get(activity["id"], ())]},
                 **called_terms(activity, self._around(activity)),
                 result=[_ref(f"urn:uuid:{e}") for e in self._made.get(activity["id"], ())],
             )

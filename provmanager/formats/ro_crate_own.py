@@ -26,6 +26,7 @@ ROLE = "#role-"
 """How the ids of our FormalParameters begin, which end with a role."""
 SETTING = terms.TERMS + "Setting"
 """``propertyID`` of settings, which are no products."""
+RUN_TERMS = "https://w3id.org/ro/terms/workflow-run#"
 IMAGE_TERMS = ("ContainerImage", "containerImage", "registry", "tag")
 
 _PREFIX = "provmanager:"
@@ -37,6 +38,10 @@ _FIELDS = {
 }  # fmt: skip
 _REVOKES = f"{_PREFIX}revokes"
 PRODUCT_ID = f"{_PREFIX}productId"
+GENERATED_AT = f"{_PREFIX}generatedAt"
+PART_OF = f"{_PREFIX}partOf"
+VALUE = terms.TERMS + "ValueEntity"
+"""``propertyID`` of values that are entities, and no settings."""
 
 _DONE = "http://schema.org/CompletedActionStatus"
 _KINDS = {terms.TERMS + str(kind).capitalize(): kind for kind in AssessmentKind}
@@ -87,7 +92,16 @@ def image_terms(content: Row) -> JSONObject:
     algorithm, _, digits = str(content.get("digest") or "").partition(":")
     if algorithm in ("sha256", "md5") and digits:
         known[algorithm] = digits
-    return {key: value for key, value in known.items() if isinstance(value, str)}
+    said: JSONObject = {key: value for key, value in known.items() if isinstance(value, str)}
+    kind = _image_kind(content)
+    return said | ({"additionalType": {"@id": f"{RUN_TERMS}{kind}"}} if kind else {})
+
+
+def _image_kind(content: Row) -> str | None:
+    runtime, image = str(content.get("runtime") or ""), str(content.get("image") or "")
+    if runtime in ("apptainer", "singularity") or image.endswith(".sif"):
+        return "SIFImage"
+    return "DockerImage" if runtime in ("docker", "podman") else None
 
 
 def packages_of(environment: Row) -> Iterator[tuple[str, str]]:
@@ -100,7 +114,7 @@ def packages_of(environment: Row) -> Iterator[tuple[str, str]]:
 def assessment_items(row: Row) -> dict[str, JSONObject]:
     """Return the action that an assessment is, and what it came to, by their ids."""
     id_ = f"urn:uuid:{row['id']}"
-    files = [{"@id": f"urn:uuid:{told['id']}"} for told in row["entities"]]
+    files = _bare([{"@id": f"urn:uuid:{told['id']}"} for told in row["entities"]])
     said = {"description": row.get("reason"), _REVOKES: row.get("revokes"),
             "agent": {"@id": row["agent"]} if row.get("agent") else None}  # fmt: skip
     action: JSONObject = {
@@ -120,10 +134,15 @@ def assessment_items(row: Row) -> dict[str, JSONObject]:
         outcomes[told["outcome"]].append({"@id": f"urn:uuid:{told['id']}"})
     for outcome, judged in outcomes.items():
         review = f"{id_}#{outcome}"
-        items[review] = {"@id": review, "@type": "Review", "reviewBody": outcome,
-                         "name": f"verification: {outcome}", "itemReviewed": judged}  # fmt: skip
+        items[review] = {
+            "@id": review,
+            "@type": "Review",
+            "name": f"verification: {outcome}",
+            "reviewBody": outcome,
+            "itemReviewed": _bare(judged),
+        }
     if outcomes:
-        action["result"] = [{"@id": f"{id_}#{outcome}"} for outcome in outcomes]
+        action["result"] = _bare([{"@id": f"{id_}#{outcome}"} for outcome in outcomes])
     return items
 
 
@@ -169,6 +188,11 @@ def setting_of(thing: Thing) -> Any:  # Any: a JSON value
     if thing.text("encodingFormat") == "application/json":
         return _parsed(text)
     return "" if text == '""' else text
+
+
+def _bare(values: list[JSONObject]) -> list[JSONObject] | JSONObject:
+    """Return the one value of a list that has only one, as RO-Crate 1.1 recommends."""
+    return values[0] if len(values) == 1 else values
 
 
 def _uuids(names: Iterable[str]) -> list[UUID]:

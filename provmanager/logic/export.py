@@ -66,7 +66,11 @@ def export_lineage(session: Session, asked: Asked, format: ExportFormat) -> byte
 
 
 def _prov(format: ExportFormat) -> Writer:
-    return lambda session, asked: serialise(lineage_of(session, asked), format)
+    def writer(session: Session, asked: Asked) -> bytes:
+        found = with_descriptions(session, lineage_of(session, asked))
+        return serialise(found, format)
+
+    return writer
 
 
 def serialise(found: JSONDict, format: ExportFormat) -> bytes:

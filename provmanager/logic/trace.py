@@ -71,7 +71,7 @@ def lineage(
         session,
         node_ids=[*(i for i in reach.all if i not in is_activity), focus.key],
         used_by=up,
-        generated_by=[i for i in down if i != focus.key] if direction == "both" else down,
+        generated_by=down,
     )
     return _Answer(session, focus, activities, entities, levels=levels).to_wire(
         direction=direction, depth=depth, truncated=reach.truncated
