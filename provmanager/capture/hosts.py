@@ -73,14 +73,14 @@ def image_items(container: JSONDict | None, *, host: str | None) -> list[JSONDic
     digest = _DIGEST.fullmatch(str((container or {}).get("digest") or ""))
     if container is None or not image or not (digest or image.startswith("/")):
         return []
-    item = {"url": _image_url(image, host or ""), "role": IMAGE_ROLE, "name": image}
+    item = {"url": image_url(image, host or ""), "role": IMAGE_ROLE, "name": image}
     if digest:
         item["sha256"] = digest["hex"]
-    sources = [_image_url(str(one), "") for one in container.get("sources") or ()]
+    sources = [image_url(str(one)) for one in container.get("sources") or ()]
     return [{**item, "locations": sources} if sources else item]
 
 
-def _image_url(image: str, host: str) -> str:
+def image_url(image: str, host: str = "") -> str:
     """Return ``docker://registry/name:tag`` of an image, or the place of its file or folder."""
     if image.startswith("/cvmfs/"):  # the same on every host
         return f"cvmfs://{image.removeprefix('/cvmfs/')}"

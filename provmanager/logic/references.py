@@ -9,6 +9,7 @@ from uuid import UUID
 from sqlalchemy import RowMapping
 from sqlalchemy.orm import Session
 
+from provmanager.capture.hosts import image_url
 from provmanager.errors import AmbiguousError, JSONDict, NotFoundError, UsageError
 from provmanager.formats import absolute_uri, split_location
 from provmanager.ids import parse_uuid
@@ -49,7 +50,7 @@ class Reference:
 
 
 def find(session: Session, ref: str) -> Reference:
-    """Return what `ref` names: a UUID, digest, product id, LFN, URL, path, IRI or base name.
+    """Return what `ref` names: a UUID, digest, product id, LFN, URL, path, IRI, base name or image.
 
     Of several versions at one location it is the newest.
 
@@ -103,6 +104,8 @@ def _candidates(session: Session, ref: str) -> Iterator[tuple[str, Sequence[RowM
         yield from _at_location(session, ref)
     elif not is_path:
         yield "basename", store.entities_by_name(session, ref)
+    if not is_path and "://" not in ref:
+        yield from _at_location(session, image_url(ref))
 
 
 def _at_location(session: Session, ref: str) -> Iterator[tuple[str, Sequence[RowMapping]]]:

@@ -13,11 +13,12 @@ from capture_records import record_of, run_tool
 
 from provmanager.capture.agents import describe_agent
 from provmanager.capture.environment import describe_environment, distribution_version
-from provmanager.capture.hosts import describe_host, detect_container
+from provmanager.capture.hosts import describe_host, detect_container, image_items
 from provmanager.capture.jobs import detect_job
 from provmanager.capture.software import describe_software, git_state
 
 CONTAINER_ID = "4f" * 32
+DIGEST = f"sha256:{'ab' * 32}"
 
 
 def tree(root: Path, files: dict[str, str]) -> Path:
@@ -322,3 +323,36 @@ def test_a_script_in_a_checkout_is_recorded_with_its_commit(checkout: Path, tmp_
     software = record_of(tmp_path / "t.prov.json")["software"]
     assert software["git"]["commit"] == git(checkout, "rev-parse", "HEAD")
     assert software["git"]["dirty"] is False
+
+
+@pytest.mark.parametrize(
+    ("container", "expected"),
+    [
+        (None, None),
+        ({"runtime": "docker"}, None),
+        ({"image": "debian:12"}, None),  # nobody knows which one
+        ({"image": "debian:12", "digest": "sha256:short"}, None),
+        ({"image": "debian:12", "digest": DIGEST}, "docker://docker.io/library/debian:12"),
+        ({"image": "gammapy/tools", "digest": DIGEST}, "docker://docker.io/gammapy/tools"),
+        ({"image": "ghcr.io/a/b:1", "digest": DIGEST}, "docker://ghcr.io/a/b:1"),
+        ({"image": "docker://reg:5000/b", "digest": DIGEST}, "docker://reg:5000/b"),
+        ({"image": "/opt/my tools.sif", "digest": DIGEST}, "file://node1/opt/my%20tools.sif"),
+        ({"image": "/cvmfs/sw.example.org/el9"}, "cvmfs://sw.example.org/el9"),
+    ],
+)
+def test_an_image_that_is_certain_is_something_that_was_used(
+    container: dict[str, str] | None, expected: str | None
+) -> None:
+    found = image_items(container, host="node1")
+    assert [item["url"] for item in found] == ([expected] if expected else [])
+    for item in found:
+        assert (item["role"], item["name"]) == ("container image", container["image"])
+        assert item.get("sha256") == ("ab" * 32 if "digest" in container else None)
+
+
+def test_registries_that_have_an_image_are_further_places_of_it() -> None:
+    source = f"ghcr.io/a/b@{DIGEST}"
+    (item,) = image_items(
+        {"image": "localhost/b", "digest": DIGEST, "sources": [source]}, host="node1"
+    )
+    assert item["locations"] == [f"docker://{source}"]
