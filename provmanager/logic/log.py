@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from sqlalchemy.orm import Session
 
-from provmanager.errors import DifferenceError, JSONDict, NotFoundError, UsageError
+from provmanager.errors import DifferenceError, DocumentError, JSONDict, NotFoundError, UsageError
 from provmanager.formats.checkpoint import Checkpoint, parse, sign, verifier_key, verify
 from provmanager.ids import canonical_json, sha256_hex
 from provmanager.model.merkle import TILE_LEVELS, Tree, leaf_hash
@@ -134,7 +134,7 @@ def publish(session: Session, key: Ed25519PrivateKey, *, now: datetime) -> Signe
     Raises
     ------
     DifferenceError
-        Leaves are gone that were there: nothing is appended to such a log.
+        Leaves are gone that were there, or are not those that were signed: nothing more is signed.
     """
     store.lock(session)
     size, last_id = store.last_leaf(session)
@@ -152,11 +152,37 @@ def publish(session: Session, key: Ed25519PrivateKey, *, now: datetime) -> Signe
     public = verifier_key(name, key.public_key().public_bytes_raw())
     if last and last.size == size:
         return SignedCheckpoint(last.note, public, parse(last.note))
+    if last:
+        _check_past(session, last.note, public)
     _keep_nodes(session, size)
     checkpoint = Checkpoint(name, size, _tree(session, size).root())
     note = sign(checkpoint, key)
     store.insert_checkpoint(session, size=size, root=checkpoint.root, note=note, made_at=now)
     return SignedCheckpoint(note, public, checkpoint)
+
+
+def _check_past(session: Session, note: str, key: str) -> None:
+    """Check that the leaves give what was signed last; kept subtrees that do not are made anew."""
+    try:
+        before = verify(note, key)
+    except (DifferenceError, DocumentError):
+        return  # this checkpoint itself was changed: prod-verify says so
+    if _gives(session, before):
+        return
+    store.delete_nodes(session)
+    _keep_nodes(session, before.size)
+    if not _gives(session, before):
+        raise DifferenceError(
+            f"the leaves no longer give the root that was signed for {before.size} documents: "
+            "something of them was changed, and nothing more is signed; prod-verify --all says what"
+        )
+
+
+def _gives(session: Session, checkpoint: Checkpoint) -> bool:
+    try:
+        return _tree(session, checkpoint.size).root() == checkpoint.root
+    except DifferenceError:  # subtrees are gone
+        return False
 
 
 def publish_new(session: Session, key: Ed25519PrivateKey, *, now: datetime) -> None:

@@ -340,7 +340,8 @@ def document_ids(
 
     What an activity is in are those that it was part of, at any depth. With each document come
     all that tell of its activities: what a product's header says of its run counts only where
-    that run's own record says nothing. Those of descriptions, which are few, tell of all.
+    that run's own record says nothing; of a run that has none, the headers of all its products
+    tell. Those of descriptions, which are few, tell of all.
     """
     query = (
         "WITH RECURSIVE act (activity_id) AS ("
@@ -353,9 +354,16 @@ def document_ids(
         "  SELECT activity_id FROM act"
         "  UNION SELECT w.informant_id FROM level JOIN prov.was_informed_by w"
         "        ON w.informed_id = level.activity_id AND w.kind = 'part-of'"
+        "), claimed (activity_id) AS ("
+        "  SELECT activity_id FROM level JOIN prov.activity USING (activity_id) WHERE is_claim"
         "), told (document_id) AS ("
         "  SELECT document_id FROM prov.activity_document JOIN level USING (activity_id)"
         "  UNION SELECT document_id FROM prov.entity_document WHERE entity_id = ANY(:entities)"
+        "  UNION SELECT d.document_id FROM claimed JOIN prov.entity e"
+        "        ON e.generated_by = claimed.activity_id"
+        "        JOIN prov.entity_document d USING (entity_id)"
+        "  UNION SELECT d.document_id FROM claimed JOIN prov.generation_claim USING (activity_id)"
+        "        JOIN prov.entity_document d USING (entity_id)"
         ") SELECT document_id FROM told "
         "UNION SELECT o.document_id FROM told JOIN prov.activity_document t USING (document_id)"
         "      JOIN prov.activity_document o ON o.activity_id = t.activity_id "

@@ -188,6 +188,11 @@ def insert_nodes(session: Session, level: int, first: int, hashes: Sequence[byte
     )
 
 
+def delete_nodes(session: Session) -> None:
+    """Forget the roots of subtrees: they follow from the leaves."""
+    session.execute(text("DELETE FROM prov.log_node"))
+
+
 def find_leaf(session: Session, document_sha256: str) -> int | None:
     """Return the index of the leaf of a document, or None."""
     query = text(

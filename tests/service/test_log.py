@@ -261,6 +261,38 @@ def test_tiles_are_kept_and_give_the_same_root(client, database):
     assert proofs == [whole.consistency_proof(first) for first in (1, 256, 65536, n)]
 
 
+NEW_DOCUMENT = """
+    INSERT INTO prov.document (sha256, stored_sha256, format, reason, size_bytes, content)
+    SELECT sha256(CAST(:n AS bytea)), sha256(CAST(:n AS bytea)), 'f', 'r', 0, ''"""
+N_LEAVES = 300
+
+
+def test_nothing_is_signed_over_a_past_that_was_changed(database, client):
+    """And hashes of subtrees that do not follow from the leaves are made anew."""
+    key = Ed25519PrivateKey.generate()
+    with database.transaction() as session:
+        session.execute(text("TRUNCATE prov.log_leaf, prov.log_node, prov.log_checkpoint"))
+
+        def publish(first: int, count: int) -> bytes:
+            documents = [{"n": str(n).encode()} for n in range(first, first + count)]
+            session.execute(text(NEW_DOCUMENT), documents)
+            made = log.publish(session, key, now=datetime.now(UTC))
+            leaves = log_store.leaves(session, 0, 2 * N_LEAVES)
+            assert made.checkpoint.root == Tree.of([x.leaf_hash for x in leaves]).root()
+            return made.checkpoint.root
+
+        publish(0, N_LEAVES)
+        for damage in ("UPDATE prov.log_node SET node_hash = sha256('x')",
+                       "DELETE FROM prov.log_node"):  # fmt: skip
+            session.execute(text(damage))
+            publish(log_store.last_leaf(session)[0], 1)
+        flip_leaf(session)
+        session.execute(text("DELETE FROM prov.log_node"))
+        with pytest.raises(DifferenceError, match="nothing more is signed"):
+            publish(2 * N_LEAVES, 1)
+        session.rollback()
+
+
 def test_a_changed_product_document_is_found_by_the_product(client, database, tmp_path):
     entity = client.entity(client.resolve("product.fits")["id"])
     (good,) = verification.verify_product_documents(client, entity)
