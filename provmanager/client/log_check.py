@@ -11,8 +11,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from provmanager.errors import DifferenceError, DocumentError
-from provmanager.formats.checkpoint import Checkpoint, verify
+from provmanager.errors import DifferenceError, DocumentError, JSONDict
+from provmanager.formats.checkpoint import Checkpoint, parse, renamed_key, verify
 from provmanager.model.merkle import Tree, leaf_hash
 
 from .findings import Finding, KeptCheckpoint, Progress
@@ -103,11 +103,20 @@ def _checkpoints(client: "ProvClient", found: CheckedLog) -> list[Checkpoint]:
     """Return the checkpoints that are signed, smallest first; tell of those that are not."""
     signed: list[Checkpoint] = []
     before: int | None = None
+    name: str | None = None
     while (page := client.log_checkpoints(before=before))["items"]:
+        key = page["key"]
+        former = _former_name(page)
+        if former is not None:
+            if name is None:
+                text = f"it was called {former} when its checkpoints were signed"
+                called = key.partition("+")[0]
+                found.findings.append(Finding("log", f"log {called}", "differs", text))
+            name, key = former, renamed_key(key, former)
         for item in page["items"]:
             before, what = item["size"], f"checkpoint {item['size']}"
             try:
-                checkpoint = verify(item["note"], page["key"])
+                checkpoint = verify(item["note"], key)
             except (DifferenceError, DocumentError) as error:
                 found.findings.append(Finding("log", what, "differs", error.message))
                 continue
@@ -119,6 +128,16 @@ def _checkpoints(client: "ProvClient", found: CheckedLog) -> list[Checkpoint]:
                 found.findings.append(Finding("log", what, "differs", text))
             signed.append(checkpoint)
     return signed[::-1]
+
+
+def _former_name(page: JSONDict) -> str | None:
+    """Return how the log was called when all these checkpoints were signed, where that differs."""
+    try:
+        names = {parse(item["note"]).origin for item in page["items"]}
+    except DocumentError:
+        return None
+    former = names.pop() if len(names) == 1 else None
+    return None if former == page["key"].partition("+")[0] else former
 
 
 def _leaves(client: "ProvClient", size: int, progress: Progress | None) -> Iterator[Leaf]:

@@ -45,6 +45,17 @@ def verifier_key(origin: str, public: bytes) -> str:
     return f"{origin}+{_key_id(origin, public).hex()}+{encoded}"
 
 
+def renamed_key(key: str, origin: str) -> str:
+    """Return the same public key under the name `origin`.
+
+    Raises
+    ------
+    DocumentError
+        It is none.
+    """
+    return verifier_key(origin, _parse_key(key)[2])
+
+
 def parse(note: str) -> Checkpoint:
     """Read a checkpoint; its signature is not looked at.
 

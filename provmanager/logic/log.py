@@ -153,12 +153,28 @@ def publish(session: Session, key: Ed25519PrivateKey, *, now: datetime) -> Signe
     if last and last.size == size:
         return SignedCheckpoint(last.note, public, parse(last.note))
     if last:
+        _check_name(last.note, name)
         _check_past(session, last.note, public)
     _keep_nodes(session, size)
     checkpoint = Checkpoint(name, size, _tree(session, size).root())
     note = sign(checkpoint, key)
     store.insert_checkpoint(session, size=size, root=checkpoint.root, note=note, made_at=now)
     return SignedCheckpoint(note, public, checkpoint)
+
+
+def _check_name(note: str, name: str) -> None:
+    """Check that the log is called as when `note` was signed."""
+    try:
+        former = parse(note).origin
+    except DocumentError:
+        return  # this checkpoint itself was changed: prod-verify says so
+    if former != name:
+        raise DifferenceError(
+            f"the log is called {name}, and was {former} when its last checkpoint was signed: "
+            "nothing more is signed until prov.log_identity has that name again",
+            expected=former,
+            found=name,
+        )
 
 
 def _check_past(session: Session, note: str, key: str) -> None:

@@ -203,6 +203,10 @@ def forge_root(session):
     )
 
 
+def rename_log(session):
+    session.execute(text("UPDATE prov.log_identity SET origin = 'provmanager/another'"))
+
+
 @pytest.mark.parametrize(
     ("change", "kind", "names", "message"),
     [
@@ -217,6 +221,7 @@ def forge_root(session):
         (take_leaf_out, "log", ["leaf 4"], "taken out"),
         (forge_checkpoint, "log", ["checkpoint 10"], "no valid signature"),
         (forge_root, "log", ["checkpoint 10", "checkpoint 11"], "its row says"),
+        (rename_log, "log", ["log provmanager/another"], "it was called provmanager/"),
         (forge_all, "log", ["leaves 0 to 9"], "one of them at least was changed"),
     ],
 )
