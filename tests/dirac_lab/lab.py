@@ -16,6 +16,7 @@ from .certificates import make_certificates
 from .configuration import DATABASES, ELEMENTS, SERVICES, VO, central, local
 
 VERSION = "9.1.*"
+NEEDED = "the lab needs uv, and mariadb-server libmariadb-dev gcc pkg-config openssl of Debian"
 DEADLINE_S, STOP_S = 120, 20
 
 
@@ -247,9 +248,12 @@ class Lab:
 
 def _run(*command: object, env: Mapping[str, str] | None = None, **more: Any) -> str:
     told = [str(part) for part in command]
-    done = subprocess.run(
-        told, capture_output=True, text=True, env=os.environ | (env or {}), check=False, **more
-    )
+    try:
+        done = subprocess.run(
+            told, capture_output=True, text=True, env=os.environ | (env or {}), check=False, **more
+        )
+    except FileNotFoundError as error:
+        raise RuntimeError(f"there is no {told[0]} here; {NEEDED}") from error
     if done.returncode:
         raise RuntimeError(
             f"{' '.join(told)}: exit code {done.returncode}\n{done.stdout}{done.stderr}"
@@ -260,7 +264,7 @@ def _run(*command: object, env: Mapping[str, str] | None = None, **more: Any) ->
 def _sbin(name: str) -> str:
     found = shutil.which(name, path=f"{os.environ['PATH']}:/usr/sbin:/usr/local/sbin")
     if found is None:
-        raise RuntimeError(f"there is no {name}: apt-get install mariadb-server libmariadb-dev")
+        raise RuntimeError(f"there is no {name} here; {NEEDED}")
     return found
 
 

@@ -217,20 +217,11 @@ def test_what_cannot_be_stored_is_said(first, file, folder, name, data, error, e
     [
         ("NO-DISK", {}, "no storage element NO-DISK; it has: LAB-1-DISK, LAB-2-DISK, LAB-FULL"),
         ("LAB-1-DISK", {"catalogs": ["Nowhere"]}, "no file catalogue Nowhere"),
-        ("LAB-1-DISK", {"environment": "/no/diracrc"}, "no file /no/diracrc here"),
-        ("LAB-1-DISK", {"environment": "/dev/null/x"}, "no file /dev/null/x here"),
     ],
 )
 def test_a_storage_that_is_not_there_is_said_before_it_is_used(make, element, more, expected):
     with pytest.raises(UsageError, match=expected):
         make(element, **more)
-
-
-def test_a_file_that_does_not_set_dirac_up_is_named(make, tmp_path):
-    broken = tmp_path / "diracrc"
-    broken.write_text("return 3\n")
-    with pytest.raises(UsageError, match=r"diracrc.*exit code 3"):
-        make("LAB-1-DISK", environment=str(broken))
 
 
 def test_a_dirac_that_has_no_configuration_is_told(lab, make, tmp_path):

@@ -139,6 +139,24 @@ def test_a_file_that_is_not_there_is_said_so(storage, tmp_path):
         make_storage(StorageOptions(kind="directory", place={"path": str(tmp_path / "no")}))
 
 
-def test_without_dirac_the_way_to_it_is_told():
-    with pytest.raises(UsageError, match="DIRAC is not installed"):
-        make_storage(StorageOptions(kind="dirac", place={"elements": ["CC-IN2P3-Disk"]}))
+@pytest.mark.parametrize(
+    ("setting_up", "expected"),
+    [
+        (None, "DIRAC is not installed for .* the option environment"),
+        ("return 3", r"not set up here: .*diracrc.* has ended \(exit code 3\)"),
+        ("PATH=/nowhere", r"exit code 127"),
+    ],
+)
+def test_without_dirac_the_way_to_it_is_told(tmp_path, setting_up, expected):
+    place = {"elements": ["CC-IN2P3-Disk"]}
+    if setting_up is not None:
+        (tmp_path / "diracrc").write_text(setting_up)
+        place["environment"] = str(tmp_path / "diracrc")
+    with pytest.raises(UsageError, match=expected):
+        make_storage(StorageOptions(kind="dirac", place=place))
+
+
+def test_a_file_to_set_dirac_up_with_that_is_not_there_is_named():
+    place = {"elements": ["CC-IN2P3-Disk"], "environment": "/no/diracrc"}
+    with pytest.raises(UsageError, match="no file /no/diracrc here to set up DIRAC with"):
+        make_storage(StorageOptions(kind="dirac", place=place))
