@@ -63,15 +63,20 @@ class DataManagerStorage:
         self, elements: Sequence[str], catalogs: Sequence[str] = (), environment: str | None = None
     ) -> None:
         told = json.dumps({"elements": list(elements), "catalogs": list(catalogs)})
-        command = [*_python(environment), str(_CALLS), told]
-        self._command = shlex.join(command)
+        self._command = [*_python(environment), str(_CALLS), told]
+        self._start()
+
+    def _start(self) -> None:
+        """Start the process that calls DIRAC, and read whether it can."""
         try:
             self._process = subprocess.Popen(
-                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, encoding="utf-8",
-                env={**os.environ, "PYTHONSAFEPATH": "1"},
+                self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+                encoding="utf-8", env={**os.environ, "PYTHONSAFEPATH": "1"},
             )  # fmt: skip
         except OSError as error:
-            raise UsageError(f"DIRAC cannot be started: {command[0]}: {error.strerror}") from error
+            raise UsageError(
+                f"DIRAC cannot be started: {self._command[0]}: {error.strerror}"
+            ) from error
         self._finalizer = weakref.finalize(self, _end, self._process)
         if self._answer() is None:
             raise UsageError(f"DIRAC is not set up here: {self._ended()}")
@@ -87,7 +92,7 @@ class DataManagerStorage:
         name = normal_lfn(lfn)
         if self.find(name) is None:
             raise NotFoundError(f"the file catalogue has no {name}")
-        with tempfile.TemporaryDirectory(dir=path.parent) as folder:
+        with tempfile.TemporaryDirectory(dir=path.absolute().parent) as folder:
             self._ask("get", lfn=name, folder=folder)
             (Path(folder) / Path(name).name).replace(path)
 
@@ -111,13 +116,14 @@ class DataManagerStorage:
         ProvError
             What DIRAC says instead.
         """
+        if self._process.poll() is not None:  # ended while the workflow ran
+            self._finalizer()
+            self._start()
         assert self._process.stdin is not None
-        answer = None
-        if self._finalizer.alive:
-            with contextlib.suppress(BrokenPipeError):  # there will be no answer then
-                self._process.stdin.write(json.dumps({"call": call, **told}) + "\n")
-                self._process.stdin.flush()
-            answer = self._answer()
+        with contextlib.suppress(BrokenPipeError):  # there will be no answer then
+            self._process.stdin.write(json.dumps({"call": call, **told}) + "\n")
+            self._process.stdin.flush()
+        answer = self._answer()
         if answer is None:
             raise UnavailableError(self._ended())
         return answer["value"]
@@ -144,7 +150,7 @@ class DataManagerStorage:
     def _ended(self) -> str:
         self._finalizer()
         return (
-            f"the process that speaks to DIRAC ({self._command}) has ended (exit code "
+            f"the process that speaks to DIRAC ({shlex.join(self._command)}) has ended (exit code "
             f"{self._process.returncode}); what it said is in the standard error"
         )
 

@@ -118,7 +118,8 @@ class Calls:
             refusal = self._unregistered(answer, lfn, size_bytes, element)
             refusals.append(f"{element}: {refusal}")
         raise _failure(
-            f"no storage element of those named ({', '.join(self._elements)}) takes {lfn}",
+            f"no storage element of those named ({', '.join(self._elements)}) takes {lfn} "
+            "(the option elements names them)",
             "; ".join(refusals),
         )
 
@@ -127,9 +128,10 @@ class Calls:
         from DIRAC.Resources.Storage.StorageElement import StorageElement
 
         if not answer["OK"]:
+            why = str(answer["Message"])
             room = StorageElement(element).getOccupancy(unit="B")
             is_full = room["OK"] and room["Value"]["Free"] < size_bytes
-            return f"{answer['Message']}{' (not enough disk space)' if is_full else ''}"
+            return f"{why}: not enough disk space" if is_full and "disk space" not in why else why
         failed = answer["Value"]["Failed"].get(lfn)
         if failed is None:
             return "DIRAC stored it, and its catalogue does not have it"

@@ -1,6 +1,7 @@
 """An authority of the lab's own, and certificates of the host and of a user."""
 
 import datetime
+import socket
 from pathlib import Path
 
 from cryptography import x509
@@ -53,6 +54,8 @@ def _sign(
     *, is_authority: bool = False,
 ) -> bytes:  # fmt: skip
     now = datetime.datetime.now(datetime.UTC)
+    # the configuration service calls itself by the name of the machine
+    names = [x509.DNSName(name) for name in {"localhost", socket.gethostname(), socket.getfqdn()}]
     use = x509.KeyUsage(
         digital_signature=not is_authority, key_encipherment=not is_authority,
         key_cert_sign=is_authority, crl_sign=is_authority, content_commitment=False,
@@ -68,7 +71,7 @@ def _sign(
         .not_valid_after(now + datetime.timedelta(days=DAYS))
         .add_extension(x509.BasicConstraints(ca=is_authority, path_length=None), critical=True)
         .add_extension(use, critical=True)
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
+        .add_extension(x509.SubjectAlternativeName(names), critical=False)
         .sign(signer, hashes.SHA256())
     )
     return made.public_bytes(serialization.Encoding.PEM)
