@@ -247,11 +247,8 @@ def _plan(
         )  # fmt: skip
     record_all(session, records, policy=policy, by=by)
     store.hold(
-        session,
-        [{"run": str(g.run), "step": str(taking.uuid), "engine": step.engine,
-          "group_key": g.key, "place": wanted.place, "holder": wanted.holder,
-          "lease_s": wanted.lease_s}
-         for g in new],
+        session, {group.run: group.key for group in new if group.run}, step=taking.uuid,
+        engine=step.engine, holder=wanted.holder, place=wanted.place, lease_s=wanted.lease_s,
     )  # fmt: skip
     _check(session, taking, new)
 

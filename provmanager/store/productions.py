@@ -1,6 +1,6 @@
 """Productions: what the runs of a step have used, and who looks after them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -250,16 +250,29 @@ def failures(session: Session, step: int, *, limit: int) -> list[RowMapping]:
 # --- who looks after its runs
 
 
-def hold(session: Session, rows: Sequence[dict[str, Any]]) -> None:
-    """Note who is about to submit newly claimed runs. (Any: column values.)"""
+def hold(
+    session: Session,
+    keys: Mapping[UUID, str | None],
+    *,
+    step: UUID,
+    engine: str,
+    holder: str,
+    place: str,
+    lease_s: float,
+) -> None:
+    """Note who is about to submit newly claimed runs, given with the keys of their groups."""
     session.execute(
         text(
             "INSERT INTO prov.production_run (run_uuid, step_uuid, engine, group_key, place, "
-            "holder, held_until) VALUES (:run, :step, :engine, :group_key, :place, :holder, "
-            "clock_timestamp() + make_interval(secs => :lease_s))"
+            "holder, held_until) SELECT run, :step, :engine, group_key, :place, :holder, "
+            "clock_timestamp() + make_interval(secs => :lease_s) "
+            "FROM unnest(CAST(:runs AS uuid[]), CAST(:keys AS text[])) AS claimed (run, group_key)"
         ),
-        rows,
-    )
+        {
+            "step": str(step), "engine": engine, "place": place, "holder": holder,
+            "lease_s": lease_s, "runs": [str(run) for run in keys], "keys": list(keys.values()),
+        },
+    )  # fmt: skip
 
 
 def take_over(
