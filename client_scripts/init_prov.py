@@ -58,6 +58,8 @@ def main(
     for line in _lines(result["items"], output):
         click.echo(line)
     _summarise(result["items"], dry_run, output)
+    if result["document"] is not None:
+        output.detail(f"recorded as document {result['document']}")
 
 
 def _read(file: str) -> dict[str, Any]:  # Any: schema descriptions.v1

@@ -14,6 +14,7 @@ from provmanager.store import descriptions as store
 from provmanager.store import writing
 
 from .ingest import IngestPolicy, Outcome, Reading, Source, read_sources, record_read
+from .trace import iso
 
 _NAME = "descriptions.json"
 
@@ -36,6 +37,26 @@ def description_of(session: Session, name: str | None, version: str | None) -> J
         return None
     activity: JSONDict = to_json(DescriptionDocument(activities=(description,)))["activities"][0]
     return activity
+
+
+def versions_of(session: Session, name: str) -> list[JSONDict]:
+    """Return the descriptions of activities called `name`, by version, and who said it when.
+
+    That is ``said``: the document's SHA-256, when it says that it was stated, and who sent it.
+    """
+    held = tuple(store.activity_descriptions(session, name=name))
+    told = {row["version"]: row for row in store.documents_of(session, name)}
+    return [
+        described
+        | {
+            "said": {
+                "document": (row := told[described.get("version") or ""])["document"],
+                "at": iso(row["stated_at"]),
+                "by": row["received_from"],
+            }
+        }
+        for described in to_json(DescriptionDocument(activities=held)).get("activities", [])
+    ]
 
 
 def save_descriptions(

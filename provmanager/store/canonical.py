@@ -338,10 +338,10 @@ def document_ids(
 ) -> list[int]:
     """Return the documents that tell of these, of their users and makers, and of what they are in.
 
-    What an activity is in are those that it was part of, at any depth. With each document come
-    all that tell of its activities: what a product's header says of its run counts only where
-    that run's own record says nothing; of a run that has none, the headers of all its products
-    tell. Those of descriptions, which are few, tell of all.
+    What an activity is in are those that it was part of, at any depth. With what mentions a file
+    aside come all that tell of the same activities: what a product's header says of its run counts
+    only where that has no record of its own; of such a run the headers of all its products tell.
+    Those of descriptions, which are few, tell of all.
     """
     query = (
         "WITH RECURSIVE act (activity_id) AS ("
@@ -356,16 +356,16 @@ def document_ids(
         "        ON w.informed_id = level.activity_id AND w.kind = 'part-of'"
         "), claimed (activity_id) AS ("
         "  SELECT activity_id FROM level JOIN prov.activity USING (activity_id) WHERE is_claim"
-        "), told (document_id) AS ("
-        "  SELECT document_id FROM prov.activity_document JOIN level USING (activity_id)"
-        "  UNION SELECT document_id FROM prov.entity_document WHERE entity_id = ANY(:entities)"
+        "), aside (document_id) AS ("
+        "  SELECT document_id FROM prov.entity_document WHERE entity_id = ANY(:entities)"
         "  UNION SELECT d.document_id FROM claimed JOIN prov.entity e"
         "        ON e.generated_by = claimed.activity_id"
         "        JOIN prov.entity_document d USING (entity_id)"
         "  UNION SELECT d.document_id FROM claimed JOIN prov.generation_claim USING (activity_id)"
         "        JOIN prov.entity_document d USING (entity_id)"
-        ") SELECT document_id FROM told "
-        "UNION SELECT o.document_id FROM told JOIN prov.activity_document t USING (document_id)"
+        ") SELECT document_id FROM prov.activity_document JOIN level USING (activity_id) "
+        "UNION SELECT document_id FROM aside "
+        "UNION SELECT o.document_id FROM aside JOIN prov.activity_document t USING (document_id)"
         "      JOIN prov.activity_document o ON o.activity_id = t.activity_id "
         "UNION SELECT document_id FROM prov.document WHERE format = 'descriptions'"
     )

@@ -5,7 +5,7 @@ from dataclasses import fields
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import Table, select, text
+from sqlalchemy import RowMapping, Table, select, text
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.orm import Session
 
@@ -153,6 +153,19 @@ def _standing(session: Session) -> dict[tuple[str, ...], tuple[datetime, str]]:
         (name,) if version is None else (name, version): (at, sha256)
         for name, version, at, sha256 in session.execute(text(query))
     }
+
+
+def documents_of(session: Session, name: str) -> list[RowMapping]:
+    """Return which documents describe activities called `name`: by version, when, and from whom."""
+    rows = session.execute(
+        text(
+            "SELECT x.version, x.stated_at, encode(d.sha256, 'hex') AS document, d.received_from "
+            "FROM prov.activity_description x LEFT JOIN prov.document d USING (document_id) "
+            "WHERE x.name = :name ORDER BY x.version"
+        ),
+        {"name": name},
+    )
+    return list(rows.mappings())
 
 
 def last_stated(session: Session) -> datetime | None:

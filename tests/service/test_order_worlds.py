@@ -6,6 +6,7 @@ import json
 import os
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
+from uuid import UUID
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -69,6 +70,13 @@ def product(number: int, **activity: Any) -> bytes:
     return json.dumps(
         {"instance": instance, "data": {}, "contact": {}, "activity": activity}
     ).encode()
+
+
+def header(number: int, name: str, **more: str) -> bytes:
+    """What the header of a product of ctapipe says of the run that made it."""
+    told = {"CTA PRODUCT ID": f"0000000{number}-bbbb-4bbb-8bbb-bbbbbbbbbbbb",
+            "CTA ACTIVITY ID": RUNS[1], "CTA ACTIVITY NAME": name}  # fmt: skip
+    return json.dumps(told | more).encode()
 
 
 SHA, OTHER_SHA, EMPTY_SHA = (
@@ -220,15 +228,48 @@ def test_the_documents_of_a_lineage_decide_about_all_of_it(
 ) -> None:
     """`prod-verify PRODUCT` replays a part of the documents, and finds no row that differs."""
     world = data.draw(st.permutations(sorted(data.draw(worlds))))
+    check_lineages(
+        (database, other_database),
+        policy,
+        world,
+        lambda uuids: [None, *data.draw(st.permutations(uuids))[:3]],
+    )
+
+
+HEADERS = {
+    "of a run that says otherwise of its input": [
+        run(1, started_at="2026-03-01T20:03:00Z", outputs=[{"url": "/a"}]),
+        product(1, id=RUNS[0], name="calibrate", inputs=[{"uri": "lfn:/vo/b.h5", "role": "x"}]),
+    ],
+    "of two products of a run that has no record of its own": [
+        header(1, "analyse", **{"CTA ACTIVITY STOP TIME": "2026-03-01 20:02:00"}),
+        header(2, "calibrate"),
+    ],
+}
+
+
+@pytest.mark.parametrize("name", sorted(HEADERS))
+def test_lineages_that_headers_once_made_differ(
+    database: Database, other_database: Database, policy: IngestPolicy, name: str
+) -> None:
+    check_lineages((database, other_database), policy, HEADERS[name], lambda uuids: uuids)
+
+
+def check_lineages(
+    databases: tuple[Database, Database],
+    policy: IngestPolicy,
+    world: Sequence[bytes],
+    wanted: Callable[[list[UUID]], Sequence[UUID | None]],
+) -> None:
+    """Each of the lineages `wanted` is the same made anew from the documents that are of it."""
+    database, other_database = databases
     try:
         with database.transaction() as session:
             record(session, [Source(d, f"{i}.json") for i, d in enumerate(world)], policy=policy)
         with database.transaction() as session:
-            uuids = session.execute(
-                text("SELECT entity_uuid FROM prov.entity ORDER BY 1")
-            ).scalars()
-            wanted = [None, *data.draw(st.permutations(list(uuids)))[:3]]
-        for of in wanted:
+            query = text("SELECT entity_uuid FROM prov.entity ORDER BY 1")
+            uuids = list(session.execute(query).scalars())
+        for of in wanted(uuids):
             scratch = Scratch(other_database)
             with database.transaction() as session:
                 told = copy_of(session, of)

@@ -274,6 +274,10 @@ def test_descriptions_are_listed_and_shown_with_the_newest_runs(
     words = text_of(page.cssselect("main")[0])
     assert "Calibrate and parametrise camera images" in words
     assert "ProcessorTool.force_recompute_dl1" in words
+    said = pages.get("/description.json?name=ctapipe-process").json()["versions"][0]["said"]
+    addresses = {a.get("href") for a in page.cssselect("dl.facts a")}
+    assert addresses == {f"/document/{said['document']}", f"/log/document/{said['document']}"}
+    assert "descriptions.v1" in recorded.document(said["document"]).decode()
     assert len(page.cssselect("#runs ~ table tbody tr")) == 3
     assert pages.get("/description?name=nobody").status_code == 404
 

@@ -87,8 +87,7 @@ def show_description(
     name: Annotated[str, Query(description="Name of the activities")],
 ) -> Response:
     """Show what activities of a name are expected to be, by version, and the newest runs."""
-    held = to_json(descriptions.all_descriptions(session))["activities"]
-    found = [d for d in held if d["name"] == name]
+    found = descriptions.versions_of(session, name)
     if not found:
         raise NotFoundError(f"nothing describes activities called {name!r}: see /descriptions")
     literal = name.replace("*", "?")
