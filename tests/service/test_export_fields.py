@@ -6,8 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from data.crate_tools import CrateTools
 from data.snapshots import RENEW
 from service import export_fields as fields
+from service.export_checks import Checks
 from service.snapshot import empty
 
 from provmanager.client import ProvClient
@@ -48,6 +50,57 @@ def kept(client: ProvClient, database: Database) -> dict[ExportFormat, dict[str,
                     found[format][name] = KEPT
     empty(database)
     return found
+
+
+@pytest.fixture(scope="module")
+def recorded(kept: object, client: ProvClient) -> ProvClient:
+    """The record that has everything, again, after it went in and out."""
+    fields.record_all(client)
+    return client
+
+
+@pytest.fixture(scope="module")
+def checks(prov_data: Path) -> Checks:
+    return Checks(prov_data / "openlineage" / "spec")
+
+
+@pytest.mark.parametrize("format", ExportFormat)
+def test_the_record_that_has_everything_comes_out_valid(
+    recorded: ProvClient, checks: Checks, format: ExportFormat
+):
+    whole = recorded.export(fields.RUN, direction="both")
+    data = recorded.export(fields.RUN, export_format=format, direction="both")
+    assert checks.faults(data, format, whole) == []
+
+
+FAULTS = [
+    (ExportFormat.PROV_JSON, b'"used"', b'"uses"'),
+    (ExportFormat.PROV_N, b"8640123", b"8640124"),
+    (ExportFormat.PROV_XML, b"8640123", b"8640124"),
+    (ExportFormat.TURTLE, b"8640123", b"8640124"),
+    (ExportFormat.JSON_LD, b"8640123", b"8640124"),
+    (ExportFormat.OPENLINEAGE, b'"eventType": "START"', b'"eventType": "BEGIN"'),
+    (ExportFormat.OPENLINEAGE, b'"success": false', b'"success": "no"'),
+]
+
+
+@pytest.mark.parametrize(("format", "right", "wrong"), FAULTS)
+def test_a_fault_in_a_document_is_found(
+    recorded: ProvClient, checks: Checks, format: ExportFormat, right: bytes, wrong: bytes
+):
+    whole = recorded.export(fields.RUN, direction="both")
+    data = recorded.export(fields.RUN, export_format=format, direction="both")
+    assert right in data
+    assert checks.faults(data.replace(right, wrong), format, whole) != []
+
+
+def test_the_crate_of_the_record_that_has_everything_is_valid_for_roc_validator(
+    recorded: ProvClient, crate_tools: CrateTools, tmp_path: Path
+):
+    crate = fields.document_of(recorded, ExportFormat.RO_CRATE)
+    (tmp_path / "ro-crate-metadata.json").write_bytes(crate)
+    assert crate_tools.issues(tmp_path, "process-run-crate") == []
+    assert crate_tools.report(tmp_path).count("action: ") == 2
 
 
 def _written(document: bytes, probe: str) -> str:
