@@ -146,7 +146,7 @@ def _check_extent(session: Session, asked: Asked, limit: int) -> None:
     found = records_of(
         session, asked.ref, direction=asked.direction, depth=asked.depth, limit=limit
     )
-    n_records = len(found.reach.all) + len(found.entity_ids)
+    n_records = len(found.reach.all) + found.n_entities
     if n_records > MAX_RECORDS or (found.reach.truncated and asked.limit is None):
         raise UsageError(
             f"the lineage has more than {MAX_RECORDS} activities and products, too many for one "

@@ -27,7 +27,9 @@ class Found:
 
     focus: Reference
     reach: Reach
-    entity_ids: list[int]
+    n_entities: int
+    entity_ids: str
+    """As the text of an array."""
 
 
 def records_of(
@@ -36,13 +38,13 @@ def records_of(
     """Return the records that `ref` came from, or that came of it."""
     focus = find(session, ref)
     reach = walk_lineage(session, focus, direction, depth=depth, limit=limit)
-    entity_ids = lineage_store.entity_ids(
+    n_entities, entity_ids = lineage_store.entity_ids(
         session,
         node_ids=[*reach.all, *([focus.key] if focus.kind == "entity" else [])],
         used_by=reach.of("up"),
         generated_by=reach.of("down"),
     )
-    return Found(focus=focus, reach=reach, entity_ids=entity_ids)
+    return Found(focus=focus, reach=reach, n_entities=n_entities, entity_ids=entity_ids)
 
 
 def summary(
@@ -68,16 +70,20 @@ def summary(
     focus = find(session, ref)
     pinned = find(session, pin) if pin else None
     between: Sequence[int] = ()
-    if depth is None and pinned is None and direction != "both":
+    entities: str | None = None
+    if direction == "both" or pinned is not None:
+        found = records_of(session, ref, direction=direction, depth=depth)
+        truncated, ids = found.reach.truncated, lineage_store.id_array(found.reach.all)
+        entities = found.entity_ids
+        between = _between(session, found, pinned) if pinned else ()
+    elif depth is not None:
+        reach = walk_lineage(session, focus, direction, depth=depth, limit=MAX_RECORDS)
+        truncated, ids = reach.truncated, lineage_store.id_array(reach.all)
+    else:
         number, ids = lineage_store.reached(
             session, focus.key, direction, is_entity=focus.kind == "entity", limit=MAX_RECORDS + 1
         )
-        truncated, entities = number > MAX_RECORDS, None
-    else:
-        found = records_of(session, ref, direction=direction, depth=depth)
-        truncated, ids = found.reach.truncated, lineage_store.id_array(found.reach.all)
-        entities = lineage_store.id_array(found.entity_ids)
-        between = _between(session, found, pinned) if pinned else ()
+        truncated = number > MAX_RECORDS
     rows = store.summary(
         session,
         store.Nodes(

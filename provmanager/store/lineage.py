@@ -125,7 +125,7 @@ def _beyond(
     )
     activities: list[int] = []
     while nodes:
-        rows = session.execute(query, {"i": list(nodes)}).all()
+        rows = session.execute(query, {"i": id_array(nodes)}).all()
         fresh = [row for row in rows if row.id not in seen]
         nodes = [row.id for row in fresh if row.is_entity]
         seen.update(dict.fromkeys(nodes))
@@ -265,15 +265,17 @@ def entity_ids(
     node_ids: Sequence[int],
     used_by: Sequence[int] = (),
     generated_by: Sequence[int] = (),
-) -> list[int]:
-    """Return the ids of the entities that `entities` would return, without their rows."""
+) -> tuple[int, str]:
+    """Return how many entities `entities` would return, and their ids as the text of a bigint[]."""
     query = (
+        "SELECT count(*), coalesce(CAST(array_agg(entity_id) AS text), '{}') FROM ("
         "SELECT entity_id FROM prov.entity WHERE entity_id = ANY(CAST(%s AS bigint[])) "
         "UNION SELECT entity_id FROM prov.used WHERE activity_id = ANY(CAST(%s AS bigint[])) "
         "UNION SELECT entity_id FROM prov.entity WHERE generated_by = ANY(CAST(%s AS bigint[]))"
+        ") AS e"
     )
-    rows = fetch(session, query, *map(id_array, (node_ids, used_by, generated_by)))
-    return [node for (node,) in rows]
+    [(number, ids)] = fetch(session, query, *map(id_array, (node_ids, used_by, generated_by)))
+    return number, ids
 
 
 def id_array(ids: Sequence[int]) -> str:

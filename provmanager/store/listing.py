@@ -57,14 +57,17 @@ def group_of_activities(
 
 
 def group_of_products(
-    ids: Sequence[int],
+    ids: str,
     *,
     step: str | None,
     detail: str | None,
     extension: str,
     grouping: Grouping,
 ) -> tuple[str, Given]:
-    """Return what `products` takes: those of `ids` that are one class of a summary."""
+    """Return what `products` takes: those of `ids` that are one class of a summary.
+
+    The ids are the text of an array.
+    """
     source = (
         "SELECT e.entity_id, CAST(NULL AS text) AS role, CAST(NULL AS text) AS basis, "  # noqa: S608
         "CAST(NULL AS text) AS rule FROM unnest(CAST(:ids AS bigint[])) AS i (entity_id) "
@@ -74,7 +77,7 @@ def group_of_products(
         f"AND {DETAIL[grouping].format('g')} IS NOT DISTINCT FROM CAST(:detail AS text) "
         "AND e.extension = :extension"
     )
-    return source, {"ids": id_array(ids), "step": step, "detail": detail, "extension": extension}
+    return source, {"ids": ids, "step": step, "detail": detail, "extension": extension}
 
 
 def activities(

@@ -52,8 +52,8 @@ class Nodes:
     ids : str
         The nodes, as the text of a bigint[].
     entities : str or None
-        Its entities, as such a text. None of a lineage one way without limits: then they are those
-        that its activities used (up) or generated (down), and those among the nodes.
+        Its entities, as such a text. None of a lineage one way: then they are those that its
+        activities used (up) or generated (down), and those among the nodes.
     direction : str
         Which way.
     between : sequence of int

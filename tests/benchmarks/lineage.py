@@ -39,10 +39,10 @@ def walk(served: Served, ref: str, direction: store.Direction) -> int:
         start = store.start_nodes(session, focus.key, direction)
         nodes = store.walk(session, start, direction)
         if direction == "up":
-            entities = store.entity_ids(session, node_ids=[focus.key], used_by=nodes)
+            _, entities = store.entity_ids(session, node_ids=[focus.key], used_by=nodes)
         else:
-            entities = store.entity_ids(session, node_ids=[focus.key], generated_by=nodes)
-        return len(set(nodes) | set(entities)) - 1
+            _, entities = store.entity_ids(session, node_ids=[focus.key], generated_by=nodes)
+        return len({*nodes, *map(int, entities[1:-1].split(","))}) - 1
 
 
 def targets(graph: nx.DiGraph, n: int) -> dict[str, tuple[str, store.Direction]]:

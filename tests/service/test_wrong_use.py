@@ -292,6 +292,7 @@ def test_an_address_or_parameter_that_is_not_there(
         ("/v1/documents/xyz", 404, "not_found", "no document with SHA-256"),
         ("/v1/documents/" + "0" * 64 + "?format=turtle", 400, "usage", "'prov-n' or 'prov-xml'"),
         ("/v1/info?verbose=1", 400, "usage", "has no parameter 'verbose'; it has: none"),
+        ("/description.json?name=nobody", 404, "not_found", "nothing describes activities"),
     ],
 )
 def test_a_question_that_cannot_be_answered(
