@@ -65,10 +65,12 @@ def on_nodes(plan: Plan) -> Plan:
     That nothing of the nodes' software can be seen from here is said in what may have changed.
     """
     python = grid_options().python
-    unseen = sorted({step.program[0] for step in plan.steps})
+    unseen = sorted({step.program[0] for step in plan.steps if step.image is None})
     steps = [_on_nodes(step, Path(python)) if python else step for step in plan.steps]
-    text = f"the software of the nodes cannot be seen from here: {', '.join(unseen)}"
-    return replace(plan, steps=steps, changed=[*plan.changed, text])
+    changed = list(plan.changed)
+    if unseen:  # an image has its own
+        changed.append(f"the software of the nodes cannot be seen from here: {', '.join(unseen)}")
+    return replace(plan, steps=steps, changed=changed)
 
 
 def _on_nodes(step: Step, python: Path) -> Step:

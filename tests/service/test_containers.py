@@ -240,6 +240,7 @@ def test_a_container_ends_with_its_run_and_with_the_command_that_started_it(
         make_engine("local").cancel(started.id)
         wait_for(lambda: newest().is_final)
         assert newest().state == "interrupted"
+        assert [step.state for step in newest().steps] == ["interrupted"]
         assert podman("ps", "--quiet") == ""
         return
     (client,) = [

@@ -6,6 +6,7 @@ import json
 import logging
 import os
 import shutil
+import signal
 import sys
 import threading
 from collections import deque
@@ -184,8 +185,11 @@ class Session:
         code = caught.exit_code
         if code is None:  # no process was started
             code = 0 if caught.status == "success" else _code_without_process(planned.job)
-        is_measured = planned.image is None or planned.job.is_child
-        usage = caught.usage if is_measured else None
+        usage = caught.usage
+        if planned.image is not None and not planned.job.is_child:
+            usage = None
+            if 128 < code <= 128 + signal.SIGRTMAX:  # how an engine tells of a signal
+                code = 128 - code
         if caught.status == "success":
             run.ended(code, status="completed", usage=usage)
             return
