@@ -10,7 +10,7 @@ import pickle
 import sys
 from collections.abc import Callable
 from contextlib import suppress
-from functools import partial
+from functools import cache, partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -51,8 +51,12 @@ def _kept(name: str, make: Callable[[], Any]) -> Any:  # Any: what cwltool parse
 
 
 def _key(name: str) -> str:
-    made_by = [f"{package}-{version(package)}" for package in ("cwltool", "schema-salad")]
-    return ".".join(["schema", name, *made_by, str(sys.implementation.cache_tag)])
+    return ".".join(["schema", name, *_made_by(), str(sys.implementation.cache_tag)])
+
+
+@cache
+def _made_by() -> tuple[str, ...]:
+    return tuple(f"{package}-{version(package)}" for package in ("cwltool", "schema-salad"))
 
 
 def _reduce(found: NormDict) -> tuple[Any, ...]:  # Any: what pickle takes

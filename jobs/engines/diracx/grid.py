@@ -1,7 +1,6 @@
 """DiracX through its own client: jobs and sandboxes; its errors made ours."""
 
 import asyncio
-import gc
 import itertools
 import json
 import tempfile
@@ -9,6 +8,7 @@ from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
@@ -21,7 +21,7 @@ from provmanager.errors import (
     UsageError,
 )
 
-from .connection import Connection, fetch_sandbox, unpack
+from .connection import Connection, fetch_sandbox, send_sandbox, unpack
 
 if TYPE_CHECKING:
     import httpx2
@@ -116,7 +116,7 @@ class Grid:
             finally:
                 self._connection = None
 
-    @property
+    @cached_property
     def url(self) -> str:
         """Address of that DiracX."""
         return str(_preferences().url).rstrip("/")
@@ -294,18 +294,14 @@ class Grid:
             One is larger than DiracX takes (100 MB, compressed).
         """
 
-        async def upload_all(api: "AsyncDiracClient", _: "httpx2.AsyncClient") -> list[str]:
-            names: list[str] = []
-            gc.freeze()  # what is there now need not be looked through again and again
-            try:
-                for first in range(0, len(packages), _AT_A_TIME):
-                    some = packages[first : first + _AT_A_TIME]
-                    names += await asyncio.gather(*(_uploaded(api, paths) for paths in some))
-                    # Each left a compressor of 40 MB that holds itself: hundreds fill the memory.
-                    gc.collect()
-            finally:
-                gc.unfreeze()
-            return names
+        async def upload_all(api: "AsyncDiracClient", storage: "httpx2.AsyncClient") -> list[str]:
+            turns = asyncio.Semaphore(_AT_A_TIME)
+
+            async def upload(paths: Sequence[Path]) -> str:
+                async with turns:
+                    return await _patiently(lambda: send_sandbox(api, storage, paths))
+
+            return await asyncio.gather(*map(upload, packages))
 
         return self._run(upload_all)
 
@@ -320,7 +316,7 @@ class Grid:
                 names = [n for n in await api.jobs.get_job_sandbox(job_id, "output") if n]
                 found = [Path(made) / str(number) for number in range(len(names))]
                 for name, path in zip(names, found, strict=True):
-                    await fetch_sandbox(api, storage, str(name), path)
+                    await _patiently(partial(fetch_sandbox, api, storage, str(name), path))
                 return found
 
             folders = []
@@ -348,18 +344,17 @@ class Grid:
             yield api
 
 
-async def _uploaded(api: "AsyncDiracClient", paths: Sequence[Path]) -> str:
-    """Upload a sandbox; anew where the connection breaks, as the same is only kept once."""
+async def _patiently(call: Callable[[], Awaitable[T]]) -> T:
+    """Call; anew where the connection breaks, as all that is done so may be done twice."""
     import httpx2
     from azure.core.exceptions import ServiceRequestError, ServiceResponseError
-    from diracx.api.jobs import create_sandbox
 
     for wait_s in (0.2, 1.0):
         try:
-            return str(await create_sandbox(list(paths), client=api))
+            return await call()
         except (ServiceRequestError, ServiceResponseError, httpx2.TransportError):
             await asyncio.sleep(wait_s)
-    return str(await create_sandbox(list(paths), client=api))
+    return await call()
 
 
 def _preferences() -> "DiracxPreferences":
