@@ -20,7 +20,7 @@ from provmanager.model.merkle import is_included, leaf_hash
 from .byte_ranges import tell_where
 from .client import ProvClient
 from .findings import Finding, Progress
-from .hashing import digests_of
+from .hashing import digest_inside, digests_of
 
 _PAGE = 1000
 
@@ -103,8 +103,20 @@ def _file(
         known = client.resolve(str(path.absolute()))
     except ProvError:
         text = f"the record knows neither these bytes ({digest}) nor this place"
-        return Finding("file", str(path), "unknown", text)
+        return Finding("file", str(path), "unknown", text + _inside(client, path))
     return _against(client.entity(known["id"]), path, digest, others)
+
+
+def _inside(client: ProvClient, path: Path) -> str:
+    """Return what a compressed file holds, in words, where the record knows that."""
+    digest = digest_inside(path)
+    if digest is None:
+        return ""
+    try:
+        known = client.resolve(f"sha256:{digest}")
+    except ProvError:
+        return ", nor what is compressed in it"
+    return f"; compressed in it are the recorded bytes of {known['name']} {known['id']}"
 
 
 def _against(entity: Mapping[str, Any], path: Path, digest: str, others: Sequence[Path]) -> Finding:

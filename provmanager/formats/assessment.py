@@ -17,7 +17,7 @@ from provmanager.model import (
     WasAssociatedWith,
 )
 
-from .run_json_checks import Rules, check_instant, check_types, check_uuid, fail
+from .run_json_checks import Rules, check_instant, check_types, check_uuid, fail, says_schema
 
 FORMAT = "assessment"
 SCHEMA = "provmanager/assessment.v1"
@@ -53,11 +53,7 @@ JSONDict = dict[str, Any]  # Any: free-form JSON
 
 def matches(values: list[Any]) -> str | None:  # Any: JSON values
     """Return why the values are an assessment, of any version, or None."""
-    if len(values) != 1 or not isinstance(values[0], dict):
-        return None
-    schema = values[0].get("schema")
-    is_one = isinstance(schema, str) and schema.startswith(_FAMILY)
-    return f'JSON with "schema": "{schema}"' if is_one else None
+    return says_schema(values, _FAMILY)
 
 
 def read_assessment(value: JSONDict, *, reason: str) -> Document:

@@ -19,7 +19,7 @@ from provmanager.model import (
     ParameterDescription,
 )
 
-from .run_json_checks import check_instant, fail
+from .run_json_checks import check_instant, fail, says_schema
 from .written import Fault, checked, read_written
 
 if TYPE_CHECKING:
@@ -42,11 +42,7 @@ _Described = TypeVar("_Described")
 
 def matches(values: list[Any]) -> str | None:  # Any: JSON values
     """Return why the values are descriptions, of any version, or None."""
-    if len(values) != 1 or not isinstance(values[0], dict):
-        return None
-    schema = values[0].get("schema")
-    is_one = isinstance(schema, str) and schema.startswith(_FAMILY)
-    return f'JSON with "schema": "{schema}"' if is_one else None
+    return says_schema(values, _FAMILY)
 
 
 def read_recorded(value: Any, *, reason: str) -> Document:  # Any: free-form JSON

@@ -181,6 +181,15 @@ def check_uuid(text: str, pointer: str) -> UUID:
     return UUID(text)
 
 
+def says_schema(values: list[Any], family: str) -> str | None:  # Any: JSON values
+    """Return why the values are one document of a `family` of schemas, or None."""
+    if len(values) != 1 or not isinstance(values[0], dict):
+        return None
+    schema = values[0].get("schema")
+    is_one = isinstance(schema, str) and schema.startswith(family)
+    return f'JSON with "schema": "{schema}"' if is_one else None
+
+
 def check_instant(text: str, pointer: str) -> datetime:
     """Return the aware UTC instant that `text` is."""
     if (len(text) == 27 and text[7] == "-" and text[10] == "T" and text[19:27:7] == ".Z") or (

@@ -1,6 +1,7 @@
 """The log of documents: what RFC 9162 says, and whatever is changed behind its back is found."""
 
 import base64
+import gzip
 import hashlib
 import json
 import os
@@ -403,6 +404,11 @@ def test_the_command_checks_files_products_and_the_log(
     assert ["unknown", "x" * 300] in told
     assert ["DIFFERS", str(product)] in told
     assert run("nowhere.fits")[0] == 3
+    packed = tmp_path / "product.fits.gz"
+    packed.write_bytes(gzip.compress(copy.read_bytes()))
+    code, output = run(str(packed))
+    assert code == 3
+    assert "compressed in it are the recorded bytes of product.fits" in output
     with database.transaction() as session:
         flip_leaf(session)
     before = kept.read_text()

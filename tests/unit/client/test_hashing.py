@@ -1,10 +1,11 @@
 """Many files are hashed at once, in their order, and stopped when nobody wants more."""
 
+import gzip
 import hashlib
 import os
 from pathlib import Path
 
-from provmanager.client.hashing import digests_of
+from provmanager.client.hashing import digest_inside, digests_of
 
 
 def test_digests_come_in_order_with_what_cannot_be_read(tmp_path: Path) -> None:
@@ -36,3 +37,14 @@ def test_who_stops_does_not_wait_for_the_rest(tmp_path: Path) -> None:
     digests = digests_of([first, *[huge] * 8], n_threads=2)
     assert next(digests) == hashlib.sha256(b"a").hexdigest()
     digests.close()
+
+
+def test_what_is_compressed_has_a_digest_of_its_own(tmp_path: Path) -> None:
+    path, data = tmp_path / "packed.gz", os.urandom(300_000)
+    packed = gzip.compress(data)
+    path.write_bytes(packed)
+    assert digest_inside(path) == hashlib.sha256(data).hexdigest()
+    for damaged in (packed[:-20], packed[:400] + b"?" * 20 + packed[420:], data):
+        path.write_bytes(damaged)
+        assert digest_inside(path) is None
+    assert digest_inside(tmp_path / "gone") is None
