@@ -146,11 +146,10 @@ def _act(
             f"prod-submit --resume {run} goes on with it"
         )
     from jobs.engines.diracx import DiracxEngine
+    from jobs.engines.diracx.operating import delete, reschedule
 
     os.environ |= server_environ(server)  # what is recorded finds its server there
-    engine = DiracxEngine()
-    run = engine.adopt(run)
-    job_id = engine.delete(run) if word == "delete" else engine.reschedule(run)
+    run, job_id = (delete if word == "delete" else reschedule)(DiracxEngine(), run)
     output.note(f"job {job_id} is {word}d")
     return run
 

@@ -224,17 +224,25 @@ class Told:
             if a.started_at is not None:
                 self._starts.setdefault(attempt_of(a.job), a.started_at)
 
-    def start_of(self, attempt: Attempt | None, said: datetime | None) -> datetime | None:
-        """Return when this attempt began, as far as it is known; of several, what was `said`."""
-        numbered = {one: start for one, start in self._starts.items() if one is not None}
-        if attempt is None:
-            known = list(self._starts.values())
-        else:
-            known = [s for o, s in numbered.items() if o == attempt or o.job != attempt.job]
-            unnumbered = self._starts.get(None)
-            if unnumbered is not None and unnumbered not in numbered.values():
-                known.append(unnumbered)
-        return said if said in known else next(iter(known), None)
+    @property
+    def started_at(self) -> datetime | None:
+        """When its first told attempt began."""
+        return next(iter(self._starts.values()), None)
+
+    def other_start(self, a: Activity) -> datetime | None:
+        """Return a start that is told of this attempt, or of another job, and is not this one.
+
+        What names no attempt and what does are never compared: which of them were refused would
+        depend on the order in which they come.
+        """
+        attempt = attempt_of(a.job)
+        for one, start in self._starts.items():
+            is_of_another_attempt = one and attempt and one != attempt and one.job == attempt.job
+            if (one is None) != (attempt is None) or is_of_another_attempt:
+                continue
+            if a.started_at is not None and start != a.started_at:
+                return start
+        return None
 
 
 def job_of(activity: Activity) -> str | None:
@@ -255,11 +263,10 @@ def check_collision(claim: Claim, told: Told) -> None:
     a = claim.activity
     if not claim.is_own_account:
         return
-    name, started_at = told.name, told.start_of(attempt_of(a.job), a.started_at)
-    other_name = bool(name and a.name and name != a.name)
-    other_start = bool(started_at and a.started_at and started_at != a.started_at)
-    if not (other_name or other_start):
+    name, other_start = told.name, told.other_start(a)
+    if not (name and a.name and name != a.name) and other_start is None:
         return
+    started_at = other_start or told.started_at
     raise ActivityCollisionError(
         f"activity id {a.uuid} is already that of another run: recorded as {name!r} started "
         f"{_iso(started_at)}, this document says {a.name!r} started {_iso(a.started_at)}; an id "

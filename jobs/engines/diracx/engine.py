@@ -21,14 +21,13 @@ from ..local import LocalEngine
 from ..local.directory import RunDirectory, run_info, write_json
 from . import install
 from .closing import TIMEOUT_S
-from .discovery import adopt, is_rescheduled, named_jobs
+from .discovery import is_rescheduled
 from .expected import with_digests
 from .former import find_former, pack_formers
 from .grid import Grid, JobState, gone
 from .harvest import bring_home, look_again
 from .jdl import GridOptions, JobRequest, make_jdl
-from .names import RESULT, grid_job, job_activity_of, job_name
-from .operating import belongs_to_production, record_word
+from .names import RESULT, job_activity_of, job_name
 from .package import (
     JOB_FILE,
     SCRIPT,
@@ -302,7 +301,7 @@ class DiracxEngine:
         if state.attempt:
             look_again(self._grid, directory, state)
             found = _status(directory)
-        working = _with_recorded_steps(_working(found, state))
+        working = _with_recorded_steps(_working(found, state), state.attempt)
         self._looked[job_id] = (time.monotonic(), working)
         return working
 
@@ -342,72 +341,9 @@ class DiracxEngine:
         """Have the job of a run killed; returns before it is."""
         directory = self.find(run)
         job_id = directory.info().get("grid_job")
-        if job_id is not None and not _status(directory).is_final:
+        found = _status(directory)
+        if job_id is not None and (not found.is_final or self._goes_on(directory, found, job_id)):
             self._grid.kill([job_id])
-
-    def adopt(self, name: str) -> str:
-        """Return the run that is meant: by its id or folder, or by the number of its job in DiracX.
-
-        Raises
-        ------
-        NotFoundError, AmbiguousError
-            There is no such run or job.
-        UsageError
-            The run is none on the grid, or the job is none of a run.
-        """
-        (job,) = named_jobs(self._grid, self.folder, [name])
-        if job.directory is None:
-            adopt(self.folder, job, self._grid)
-        return job.run
-
-    def reschedule(self, run: str) -> int:
-        """Have the job of a run run anew, and return its number; the run goes on as it is.
-
-        What the job left is brought home before.
-
-        Raises
-        ------
-        UsageError
-            DiracX permits it no more; the run is completed, or its production takes care of it.
-        """
-        status = self.status(run)
-        directory = self.find(run)
-        if status.state == "completed":
-            raise UsageError(f"run {status.id} is completed: there is nothing to run again")
-        job_id = self._job_of(directory)
-        if status.is_final and belongs_to_production(status.id):
-            raise UsageError(
-                f"run {status.id} has ended, and its production takes care of what it lacks: "
-                "prod-submit with the production's document goes on with it"
-            )
-        attempt = self._grid.reschedule([job_id])[job_id]
-        record_word(directory, "reschedule", grid_job(job_id, attempt), grid=self._grid.url)
-        self._looked.pop(job_id, None)
-        return job_id
-
-    def delete(self, run: str) -> int:
-        """Have the job of a run deleted in DiracX, and return its number; its record stays.
-
-        What it left is brought home before; if it has not ended, it is killed.
-
-        Raises
-        ------
-        UsageError
-            DiracX does not permit it.
-        """
-        self.status(run)
-        directory = self.find(run)
-        job_id = self._job_of(directory)
-        attempt = self._grid.delete([job_id])[job_id]
-        record_word(directory, "delete", grid_job(job_id, attempt), grid=self._grid.url)
-        self._looked.pop(job_id, None)
-        return job_id
-
-    def _job_of(self, directory: RunDirectory) -> int:
-        job_id = directory.info().get("grid_job")
-        if job_id is None:
-            raise UsageError(f"run {directory.info()['id']} was not submitted: it has no job")
-        return int(job_id)
 
     def results(self, run: str) -> Results:
         """Return what a run gave."""
@@ -473,7 +409,7 @@ def _working(status: RunStatus, state: JobState) -> RunStatus:
     )
 
 
-def _with_recorded_steps(status: RunStatus) -> RunStatus:
+def _with_recorded_steps(status: RunStatus, attempt: int) -> RunStatus:
     """Add what the node has told the server of the steps, if it reaches it."""
     if status.state != "running":
         return status
@@ -483,7 +419,8 @@ def _with_recorded_steps(status: RunStatus) -> RunStatus:
             parts = client.activity(status.id)["parts"]
     except ProvError:
         return status
-    known = {part["name"]: part for part in parts}
+    former = {str(number) for number in range(attempt)}
+    known = {part["name"]: part for part in parts if part["attempt"] not in former}
     told = tuple(
         StepStatus(name=name, state=_STATES.get(part["status"], "running"),
                    activity=part["activity"])

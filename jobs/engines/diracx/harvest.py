@@ -235,7 +235,7 @@ def _take_all(sandbox: Path, directory: RunDirectory) -> None:
 
 def _may_still_speak(state: JobState) -> bool:
     """Whether a job was killed so lately that its node may just be sending its last words."""
-    if state.status != "Killed" or state.started_at is None or state.ended_at is None:
+    if state.status not in ("Killed", "Deleted") or not state.started_at or not state.ended_at:
         return False
     return _age_s(state.ended_at) < LAST_WORDS_S
 

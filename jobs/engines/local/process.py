@@ -20,7 +20,7 @@ from ..containers import engine_for
 from ..interface import PARTLY_DONE
 from .containers import Containers
 from .delivery import Delivery
-from .directory import RunDirectory, write_json
+from .directory import ENGINE, RunDirectory, write_json
 from .executor import ParallelExecutor, end_descendants
 from .places import collect_products, each_place, path_of, sha256_of, without_places
 from .reuse import REUSED_PRODUCT, Former
@@ -55,7 +55,7 @@ def run(directory: RunDirectory) -> int:
         end_descendants(0.0)
         shutil.rmtree(directory.scratch, ignore_errors=True)  # of steps that were ended
         delivery.close()
-        _tell_delivery(directory, delivery)
+        _tell_delivery(directory, delivery, info["engine"])
         state, code, reason = outcome
         directory.append("ended", state=state, exit_code=code, reason=reason, products=products)
     return outcome[1]
@@ -222,12 +222,12 @@ def _outcome(
     return "completed", 0, None
 
 
-def _tell_delivery(directory: RunDirectory, delivery: Delivery) -> None:
-    if delivery.n_spooled:
+def _tell_delivery(directory: RunDirectory, delivery: Delivery, engine: str) -> None:
+    if delivery.n_spooled and engine == ENGINE:  # from a node, records come home all the same
         directory.append(
             "note",
             text=f"{delivery.n_spooled} documents of the record wait on disk for the server "
             f"({delivery.problem}); prod-add-prov --spool delivers them",
         )
-    elif delivery.problem:
+    elif delivery.problem and not delivery.n_spooled:
         directory.append("note", text=f"the server refused a record: {delivery.problem}")
