@@ -39,6 +39,8 @@ def render_job(activity: Record) -> str:
     whose = ", ".join(str(agent["name"] or agent["iri"]) for agent in activity["agents"])
     said = [f"{job.get('system') or 'job'} {job.get('id') or activity['id']}"]
     said += [f"at {where}"] * bool(where) + [f"of {whose}"] * bool(whose)
+    again = str(job.get("attempt") or "0")
+    said += [f"after {again} rescheduling{'s' * (again != '1')}"] * (again != "0")
     return printable(f"{activity['name']}  {' '.join(said)}")
 
 

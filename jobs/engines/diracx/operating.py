@@ -106,6 +106,7 @@ def _record(
     goes_on = {
         "schema": "provmanager/activity.v1", "id": info["id"], "name": info["name"],
         "type": "Workflow", "status": "running", "job": job,
+        "attributes": {"engine": "diracx", "steps": info["steps"]},
     }  # fmt: skip
     if word == "reschedule":
         with directory.lock():
