@@ -80,6 +80,26 @@ class _Waiting:
     since: float = 0.0
 
 
+@dataclass(slots=True)
+class _Asked:
+    """When to ask how far the production is: a tenth of the time at most.
+
+    The answer counts all that there is of it, which is much in a large one.
+    """
+
+    due_at: float = 0.0
+
+    def is_due(self) -> bool:
+        return time.monotonic() >= self.due_at
+
+    def of(self, ask: Callable[[], ProductionStatus]) -> ProductionStatus:
+        began_at = time.monotonic()
+        status = ask()
+        now = time.monotonic()
+        self.due_at = now + 9 * (now - began_at)
+        return status
+
+
 class Submitter:
     """Submits one production.
 
@@ -138,10 +158,12 @@ class Submitter:
         pause_s = _SHORTEST_S
         answered_at: float | None = None
         before: ProductionStatus | None = None
+        asked = _Asked()
         while True:
             try:
                 has_happened = self.cycle()
-                status = self._client.production(self._name)
+                is_busy = has_happened or self._n_here or self._n_others
+                status = None if is_busy and not asked.is_due() else asked.of(self._status)
             except UnavailableError as error:
                 if answered_at is None or not self._may_wait(time.monotonic() - answered_at):
                     raise
@@ -149,11 +171,12 @@ class Submitter:
                 time.sleep(_LONGEST_S)
                 continue
             answered_at = time.monotonic()
-            self._see(status)
-            tell(status)
-            if self._has_ended(status, before, has_happened=has_happened):
-                return status
-            before = status
+            if status is not None:
+                self._see(status)
+                tell(status)
+                if self._has_ended(status, before, has_happened=has_happened):
+                    return status
+                before = status
             longest_s = _LONGEST_BUSY_S if self._n_here else _LONGEST_S
             pause_s = _SHORTEST_S if has_happened else min(pause_s * 1.4, longest_s)
             time.sleep(pause_s)
@@ -174,6 +197,9 @@ class Submitter:
         self._n_here = len(left) + len(groups)
         self._n_others = sum(run not in here and not run["is_lost"] for run in open_runs)
         return bool(settled or groups)
+
+    def _status(self) -> ProductionStatus:
+        return self._client.production(self._name)
 
     def _may_wait(self, away_s: float) -> bool:
         return self._options.is_endless or away_s < _PATIENCE_S
