@@ -4,7 +4,7 @@ import json
 import os
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -81,7 +81,7 @@ def translated(
 ) -> tuple[str | None, tuple[str, ...]]:
     """Return the production that a file of CTADIRAC's ``ProdSteps`` is; other sources as they are.
 
-    What it is made of lies in the state directory, under the digest of the file. Of the settings
+    What it is made of lies in the state directory, under the digest of all of it. Of the settings
     (``NAME=VALUE``) those are returned that the translation has no use for.
     """
     path = Path(source or "")
@@ -92,20 +92,21 @@ def translated(
     if not is_prod_steps(path):
         return source, settings
     from provmanager.config import state_dir
-    from provmanager.ids import file_sha256
+    from provmanager.ids import digest_of, file_sha256
 
-    folder = state_dir() / "documents" / file_sha256(path)[:16]
     more, others = _additions(settings)
+    told = {"file": file_sha256(path), "more": asdict(more)}
+    folder = state_dir() / "documents" / digest_of(told)[:16]
     made = translate_production(path, folder, more)
     output.note(f"{path} is a production of CTADIRAC, translated to {made}")
     return str(made), others
 
 
 def _additions(settings: tuple[str, ...]) -> "tuple[Additions, tuple[str, ...]]":
-    """Return what ``--set datasets=FILE`` and ``--set runs=N`` add, and the other settings."""
+    """Return what ``--set`` says of datasets, runs and the name, and the other settings."""
     from jobs.ctadirac import Additions, read_datasets
 
-    told: dict[str, list[str]] = {"datasets": [], "runs": []}
+    told: dict[str, list[str]] = {"datasets": [], "runs": [], "name": []}
     others = []
     for setting in settings:
         name, _, value = setting.partition("=")
@@ -117,7 +118,12 @@ def _additions(settings: tuple[str, ...]) -> "tuple[Additions, tuple[str, ...]]"
     if runs is not None and not (runs.isascii() and runs.isdigit() and int(runs) > 0):
         raise UsageError(f"--set runs={runs}: expected a whole number from 1 on")
     datasets = {n: q for file in told["datasets"] for n, q in read_datasets(Path(file)).items()}
-    return Additions(datasets=datasets, runs=int(runs) if runs else None), tuple(others)
+    more = Additions(
+        datasets=datasets,
+        runs=int(runs) if runs else None,
+        name=told["name"][-1] if told["name"] else None,
+    )
+    return more, tuple(others)
 
 
 def read_source(source: str) -> DescribedJob | None:

@@ -132,7 +132,8 @@ def main(
 
     A job description is the XML or JDL of DIRAC's and CTADIRAC's job classes; a production may be
     one of CTADIRAC too (ProdSteps): --set datasets=FILE says what its datasets are, as
-    cta-prod-show-dataset prints them, and --set runs=N how often its simulations are run.
+    cta-prod-show-dataset prints them, --set runs=N how often its simulations are run, and
+    --set name=NAME what it is called.
     """
     pipeline, settings = translated(pipeline, settings, output)
     if names_production(pipeline):

@@ -50,10 +50,13 @@ class Additions:
         The metadata query of each dataset by its name.
     runs : int, optional
         How often a simulation is run.
+    name : str, optional
+        What the production is called; as its file, if nothing is said.
     """
 
     datasets: Datasets = field(default_factory=dict)
     runs: int | None = None
+    name: str | None = None
 
 
 def is_prod_steps(path: Path) -> bool:
@@ -67,7 +70,7 @@ def is_prod_steps(path: Path) -> bool:
 def translate_production(path: Path, folder: Path, more: Additions | None = None) -> Path:
     """Write the production, and the workflow and job description of each step, into `folder`.
 
-    Returns the path of the ``production.yml``. It is known by the name of the file translated.
+    Returns the path of the ``production.yml``.
 
     Raises
     ------
@@ -89,7 +92,7 @@ def translate_production(path: Path, folder: Path, more: Additions | None = None
     folder.mkdir(parents=True, exist_ok=True)
     document = {
         "schema": "production.v1",
-        "name": (_NAME.sub("-", path.stem).strip("-_") or "production")[:64],
+        "name": more.name or (_NAME.sub("-", path.stem).strip("-_") or "production")[:64],
         "description": f"translated from {path.name} of CTADIRAC",
         "metadata": {k: v for k, v in common.items() if k in _COMMON},
         "engine": "diracx",

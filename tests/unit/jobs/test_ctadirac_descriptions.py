@@ -162,8 +162,10 @@ def assert_ctadiracs(source: Path, number: int, made: Path) -> None:
 
 def test_simulations_models_and_datasets_get_the_jobs_that_ctadirac_makes_of_them(tmp_path):
     source = MADE / "productions" / "simulate_and_train.yml"
-    more = Additions(datasets=read_datasets(source.with_name("datasets.txt")), runs=40)
+    datasets = read_datasets(source.with_name("datasets.txt"))
+    more = Additions(datasets=datasets, runs=40, name="divergent")
     loaded = load_production(translate_production(source, tmp_path / "made", more))
+    assert loaded.production.name == "divergent"
     steps = loaded.production.steps
     for number, step in enumerate(steps, 1):
         assert_ctadiracs(source, number, tmp_path / "made" / f"{step.name}.xml")
