@@ -1,5 +1,6 @@
 """Two products or activities beside each other: how they were made, where their histories part."""
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
@@ -23,7 +24,8 @@ from provmanager.store import fingerprints as store
 from .describe import describe_activity, describe_entity
 from .overview import duration_s
 from .references import Reference, find
-from .trace import lineage
+from .summary import summary
+from .trace import iso, walk_lineage
 
 MAX_RUNS = 10_000
 """Longest histories, in activities, of which it is said where they parted."""
@@ -49,6 +51,7 @@ def compare(session: Session, a: str, b: str) -> JSONDict:
             found=[left.kind, right.kind],
         )
     sides = [_side(session, reference) for reference in (left, right)]
+    histories = _histories(session, left, right)
     sections = [
         _section(name, sides[0]["fields"][name], sides[1]["fields"][name])
         for name in sides[0]["fields"]
@@ -60,25 +63,25 @@ def compare(session: Session, a: str, b: str) -> JSONDict:
         "b": {**right.to_wire(), "run": sides[1]["run"]},
         "is_same": left.uuid == right.uuid,
         "sections": [section for section in sections if section["fields"]],
-        "partings": _partings(session, sides),
+        "partings": _partings(session, histories),
     }
 
 
 def _side(session: Session, reference: Reference) -> JSONDict:
-    """Return what is known of one side: its named values, its run and its history."""
+    """Return what is known of one side: its named values, its run and the steps before it."""
     product = None
     run_id: str | None = str(reference.uuid)
     if reference.kind == "entity":
         product = describe_entity(session, reference.uuid)
         run_id = product["produced_by"]["activity"] if product["produced_by"] else None
     run = describe_activity(session, UUID(run_id)) if run_id else None
-    history = lineage(session, str(reference.uuid), limit=MAX_RUNS)
     fields = {"product": _product(product)} if product else {}
     fields |= _run_fields(run)
     shown = None
     if run:
         shown = {name: run[name] for name in ("id", "name", "version", "status", "started_at")}
-    return {"fields": fields, "run": shown, "lineage": history}
+    steps = summary(session, str(reference.uuid), grouping="version")
+    return {"fields": fields, "run": shown, "steps": steps}
 
 
 def _product(product: JSONDict) -> JSONDict:
@@ -141,10 +144,11 @@ def _inputs(run: JSONDict) -> JSONDict:
 
 def _steps(side: JSONDict) -> JSONDict:
     """Return how often each step stands in a history."""
-    counts: dict[str, int] = {}
-    for activity in side["lineage"]["activities"]:
-        name = f"{activity['name'] or '(no name)'} {activity['version'] or ''}".strip()
-        counts[name] = counts.get(name, 0) + 1
+    counts: Counter[str] = Counter()
+    for box in side["steps"]["boxes"]:
+        if box["kind"] == "activity":
+            name = f"{box['class']['step'] or '(no name)'} {box['class']['detail'] or ''}".strip()
+            counts[name] += box["count"]
     return {name: f"{n} run{'s' if n > 1 else ''}" for name, n in counts.items()}
 
 
@@ -159,10 +163,9 @@ def _section(name: str, a: JSONDict, b: JSONDict) -> JSONDict:
     }
 
 
-def _partings(session: Session, sides: list[JSONDict]) -> JSONDict:
+def _partings(session: Session, histories: tuple[History, History, bool]) -> JSONDict:
     """Return where both histories parted, with what differs there."""
-    is_cut = any(side["lineage"]["truncated"] for side in sides)
-    a, b = (_history(session, side["lineage"]) for side in sides)
+    a, b, is_cut = histories
     found = partings(a, b)
     return {
         "is_cut": is_cut,
@@ -171,36 +174,31 @@ def _partings(session: Session, sides: list[JSONDict]) -> JSONDict:
     }
 
 
-def _history(session: Session, found: JSONDict) -> History:
-    known = {
-        row["id"]: row
-        for row in store.fingerprints(session, [a["id"] for a in found["activities"]])
-    }
+def _histories(
+    session: Session, left: Reference, right: Reference
+) -> tuple[History, History, bool]:
+    """Return the histories of two records, and whether one of them is longer than that.
+
+    Both hold the runs and files of both, of which most are often the same.
+    """
+    reaches = [
+        walk_lineage(session, focus, "up", depth=None, limit=MAX_RUNS) for focus in (left, right)
+    ]
+    nodes = [node for reach in reaches for node in reach.all]
+    rows = store.history(session, list(dict.fromkeys([*nodes, left.key, right.key])))
     inputs: dict[str, list[tuple[str, str]]] = {}
-    for use in found["used"]:
-        inputs.setdefault(use["activity"], []).append((use["role"] or "", use["entity"]))
-    return History(
-        focus=found["focus"]["id"],
-        runs={
-            a["id"]: Run(
-                id=a["id"],
-                name=a["name"],
-                version=a["version"],
-                status=a["status"],
-                started_at=a["started_at"],
-                software=known[a["id"]]["software"],
-                configuration=known[a["id"]]["configuration"],
-                inputs=tuple(sorted(inputs.get(a["id"], ()))),
-            )
-            for a in found["activities"]
-        },
-        files={
-            e["id"]: File(
-                id=e["id"], name=e["name"], digest=e["digest"], generated_by=e["generated_by"]
-            )
-            for e in found["entities"]
-        },
-    )
+    for run, role, entity in rows.uses:
+        inputs.setdefault(run, []).append((role, entity))
+    runs = {
+        row.id: Run(
+            **{**row._asdict(), "started_at": iso(row.started_at)},
+            inputs=tuple(sorted(inputs.get(row.id, ()))),
+        )
+        for row in rows.runs
+    }
+    files = {row.id: File(**row._asdict()) for row in rows.files}
+    a, b = (History(focus=str(one.uuid), runs=runs, files=files) for one in (left, right))
+    return a, b, any(reach.truncated for reach in reaches)
 
 
 def _told(session: Session, parting: Parting, a: History, b: History) -> JSONDict:
