@@ -29,19 +29,18 @@ from provmanager.errors import (
     UsageError,
 )
 
-FOLDER = os.environ.get("PROV_TEST_DIRAC")
+FOLDER = os.environ.get("PROV_TEST_DIRAC", "")
+if not FOLDER:
+    pytest.skip(
+        "PROV_TEST_DIRAC names no folder for a DIRAC (docs/grid.md)", allow_module_level=True
+    )
 
-pytestmark = [
-    pytest.mark.skipif(not FOLDER, reason="PROV_TEST_DIRAC names no folder for a DIRAC to test on"),
-    pytest.mark.grid_users,
-    pytest.mark.timeout(900),
-]
+pytestmark = [pytest.mark.grid_users, pytest.mark.timeout(900)]
 
 
 @pytest.fixture(scope="module")
 def lab() -> Iterator[Lab]:
     """A DIRAC of this machine."""
-    assert FOLDER is not None
     running = Lab(Path(FOLDER))
     try:
         running.up()
