@@ -2,6 +2,7 @@
 
 import json
 import time
+import uuid
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -61,14 +62,22 @@ def engine(testbed, tmp_path, monkeypatch, app_url, make_token) -> DiracxEngine:
     return DiracxEngine()
 
 
+@pytest.fixture
+def begun_at() -> float:
+    """When the test began, in seconds of Unix time."""
+    return time.time()
+
+
 def two_steps(engine: DiracxEngine, folder: Path, first: str, second: str) -> str:
     path = folder / "two.cwl"
     path.write_text(TWO_STEPS)
     return engine.submit(request_of(str(path), f"first={first}", f"second={second}"))
 
 
-def harvest() -> tuple[int, Any]:
-    done = CliRunner().invoke(harvest_command, ["--json"])
+def harvest(begun: float) -> tuple[int, Any]:
+    """Harvest the jobs since then: other tests have jobs of the same user, and other servers."""
+    days = str((time.time() - begun) / 86400)
+    done = CliRunner().invoke(harvest_command, ["--json", "--days", days])
     return done.exit_code, json.loads(done.stdout) if done.stdout else done.stderr
 
 
@@ -101,16 +110,16 @@ def parts(client: ProvClient, run: str) -> list[tuple[str, str, str]]:
     return sorted((one["name"], one["attempt"], one["status"]) for one in found)
 
 
-def check_nothing_changes(database) -> None:
+def check_nothing_changes(database, begun: float) -> None:
     with database.transaction() as session:
         before = snapshot(session)
-    assert harvest() == (0, {"jobs": [], "stale": [], "documents_waiting": 0})
+    assert harvest(begun) == (0, {"jobs": [], "stale": [], "documents_waiting": 0})
     with database.transaction() as session:
         assert snapshot(session) == before
 
 
 def test_a_job_that_failed_on_the_node_goes_on_as_another_attempt(
-    client, engine, database, tmp_path
+    client, engine, database, tmp_path, begun_at
 ) -> None:
     begun, mended = tmp_path / "begun", tmp_path / "mended"
     run = two_steps(
@@ -142,11 +151,11 @@ def test_a_job_that_failed_on_the_node_goes_on_as_another_attempt(
     operations = client.search_activities(name="reschedule", parameter=[f"run={run}"])
     assert [one["name"] for one in operations["items"]] == ["reschedule"]
     assert "completed" in status_of(run, "--reschedule").stderr  # there is nothing to run again
-    check_nothing_changes(database)
+    check_nothing_changes(database, begun_at)
 
 
 def test_a_job_that_was_killed_mid_way_and_rescheduled_by_others_is_found_again(
-    client, engine, database, tmp_path
+    client, engine, database, tmp_path, begun_at
 ) -> None:
     mended = tmp_path / "mended"
     run = two_steps(
@@ -157,7 +166,7 @@ def test_a_job_that_was_killed_mid_way_and_rescheduled_by_others_is_found_again(
     mended.touch()
     Grid().reschedule([job_of(engine, run)])
     outcomes = []
-    wait_for(lambda: outcomes.append(harvest()[1]["jobs"]) or not outcomes[-1])
+    wait_for(lambda: outcomes.append(harvest(begun_at)[1]["jobs"]) or not outcomes[-1])
     assert {one["outcome"] for told in outcomes for one in told} <= {"running", "home"}
     assert DiracxEngine().status(run).state == "completed"
     assert attempts(client, run) == [("0", "error"), ("1", "completed")]
@@ -169,11 +178,11 @@ def test_a_job_that_was_killed_mid_way_and_rescheduled_by_others_is_found_again(
     lineage = client.lineage(product.path)
     made = {client.activity(one["id"])["job"]["attempt"] for one in lineage["activities"]}
     assert made == {"1"}
-    check_nothing_changes(database)
+    check_nothing_changes(database, begun_at)
 
 
 def test_words_of_a_former_attempt_that_come_late_change_nothing_of_the_run(
-    client, engine, database, tmp_path
+    client, engine, database, testbed, tmp_path, begun_at
 ) -> None:
     goes_on, begun = tmp_path / "on", tmp_path / "begun"
     script = f"echo x >> {begun}; until test -e {goes_on}; do sleep 0.1; done; echo well"
@@ -182,24 +191,25 @@ def test_words_of_a_former_attempt_that_come_late_change_nothing_of_the_run(
              if begun.exists() else False)  # fmt: skip
     assert status_of(job_of(engine, run), "--reschedule").exit_code == 8  # by its number
     wait_for(lambda: begun.read_text() == "x\nx\n")  # at work while the first one is told to end
-    wait_for(lambda: ("0", "interrupted") in attempts(client, run))
+    first = Path(testbed.folder) / "jobs" / f"{job_of(engine, run)}.0"
+    wait_for(lambda: not first.exists())  # it has ended, and said what it had to say
     wait_for(lambda: client.activity(run)["status"] == "running")
     goes_on.touch()
     assert wait(engine, run).state == "completed"
     assert attempts(client, run) == [("0", "interrupted"), ("1", "completed")]
     assert client.activity(run)["contradictions"] == []
     assert parts(client, run) == [("shell", "0", "interrupted"), ("shell", "1", "completed")]
-    check_nothing_changes(database)
+    check_nothing_changes(database, begun_at)
 
 
 def test_a_waiting_job_is_rescheduled_and_deleted_and_its_record_says_so(
-    client, engine, database, tmp_path
+    client, engine, database, tmp_path, begun_at
 ) -> None:
     elsewhere = DiracxEngine(options=ELSEWHERE)
     run = submit(elsewhere, "shell.cwl", "script=echo never")
     assert status_of(run, "--reschedule").exit_code == 8
     assert Grid().states([job_of(engine, run)])[job_of(engine, run)].attempt == 1
-    code, said = harvest()
+    code, said = harvest(begun_at)
     assert (code, [one["outcome"] for one in said["jobs"]]) == (8, ["running"])
     assert client.search_activities(name="shell*", status="running")["total"] == 0
     done = status_of(run, "--delete")
@@ -209,7 +219,25 @@ def test_a_waiting_job_is_rescheduled_and_deleted_and_its_record_says_so(
     deleted = client.search_activities(name="delete", parameter=[f"run={run}"])["items"]
     assert len(deleted) == 1
     assert "is Deleted" in status_of(run, "--reschedule").stderr
-    check_nothing_changes(database)
+    check_nothing_changes(database, begun_at)
+
+
+def test_a_failed_run_of_a_production_is_left_to_the_production(client, engine, tmp_path) -> None:
+    begun, step = tmp_path / "begun", str(uuid.uuid4())
+    run = submit(engine, "shell.cwl", f"script=echo x >> {begun}; exit 1")
+    assert wait(engine, run).state == "error"
+    schema = {"schema": "provmanager/activity.v1", "status": "running"}
+    production = schema | {"id": step, "name": "make", "type": "ProductionStep"}
+    claim = schema | {"id": run, "name": "shell", "type": "Workflow", "parent": step}
+    client.record(f"{json.dumps(production)}\n{json.dumps(claim)}".encode())
+    done = status_of(run, "--reschedule")
+    assert (done.exit_code, "its production takes care" in done.stderr) == (2, True), done.output
+    Grid().reschedule([job_of(engine, run)])  # somebody else
+    status = wait(engine, run)
+    assert (status.state, status.exit_code) == ("error", 5)
+    assert "its production takes care" in (engine.find(run).path / "std.err").read_text()
+    assert begun.read_text() == "x\n"
+    assert attempts(client, run) == [("0", "error"), ("1", "error")]
 
 
 def test_a_run_of_this_machine_has_no_job_to_reschedule_or_delete(engine) -> None:
