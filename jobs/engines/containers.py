@@ -146,14 +146,17 @@ def pull_image(engine: str, name: str) -> None:
         )
 
 
-def end_container(engine: str, id_file: Path) -> None:
-    """End the container of podman or docker whose id the file has, if there is one."""
+def end_container(engine: str, id_file: Path) -> bool:
+    """End the container of podman or docker whose id the file has; return whether there was one."""
     try:
         container = id_file.read_text().strip()
     except OSError:
-        return
+        return False
+    if _ask(engine, "container", "inspect", container).returncode != 0:
+        return False
     _ask(engine, "kill", container)  # at once: podman's rm waits for it to end by itself
     _ask(engine, "rm", "--force", container)
+    return True
 
 
 def _ask(engine: str, *arguments: str) -> "subprocess.CompletedProcess[str]":

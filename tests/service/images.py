@@ -58,12 +58,15 @@ def working_podman(folder: Path, tree: Path) -> tuple[Podman | None, str]:
         return None, "podman is not installed"
     careful = folder / "containers.conf"
     careful.write_text(_CAREFUL)
+    runtime = folder / "runtime"  # what podman of an ordinary user keeps running, for these tests
+    runtime.mkdir(0o700)
     said = ""
     for driver in ("overlay", "vfs"):
         storage = folder / f"storage-{driver}.conf"
         storage.write_text(_STORAGE.format(driver=driver, root=folder / driver))
         for more in ({}, {"CONTAINERS_CONF": str(careful)}):
-            podman = Podman({"CONTAINERS_STORAGE_CONF": str(storage), **more})
+            where = {"CONTAINERS_STORAGE_CONF": str(storage), "XDG_RUNTIME_DIR": str(runtime)}
+            podman = Podman({**where, **more})
             done = podman.run("run", "--rm", "--net=none", "--rootfs", tree, "sh", "-c", "exit 7")
             if done.returncode == 7:
                 return podman, ""

@@ -36,11 +36,13 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def podman(tree: Path) -> Podman:
+def podman(tree: Path) -> Iterator[Podman]:
     found, why = working_podman(tree.parent, tree)
     if found is None:
         pytest.skip(why)
-    return found
+    yield found
+    if os.geteuid() != 0:
+        found.run("system", "migrate")  # ends the process that holds its namespaces
 
 
 @pytest.fixture(scope="module")

@@ -3,6 +3,7 @@
 import functools
 import json
 import os
+import signal
 import subprocess
 import threading
 from collections.abc import Mapping
@@ -49,9 +50,11 @@ class Containers:
         self._lock = threading.Lock()
         self._found: dict[str, Image | ProvError] = {}
         self._running: dict[str, str] = {}  # file with the id of a container: its engine
+        self._stopping = threading.Event()
 
     def stop(self) -> None:
         """Kill the containers that still run some seconds after the run was asked to end."""
+        self._stopping.set()
         timer = threading.Timer(_STOP_GRACE_S, self._kill_running)
         timer.daemon = True
         timer.start()
@@ -65,7 +68,7 @@ class Containers:
         assert planned.image is not None
         planned.tool_record.touch()  # it is this file that goes in, not its folder
         planned.job.shared = (str(planned.tool_record),)
-        planned.job.running = self._running
+        planned.job.running, planned.job.stopping = self._running, self._stopping
         told = {"IMAGE": planned.image.name, "DIGEST": planned.image.digest}
         planned.job.environment |= {f"PROV_CONTAINER_{k}": v for k, v in told.items() if v}
         agent = describe_agent()  # in there its number has no name
@@ -155,12 +158,15 @@ class _Contained(ContainerCommandLineJob):
         Files that the tool may write, under the same path.
     running : dict
         Gets the file with the id of the container, and its engine, while it runs.
+    stopping : threading.Event
+        Set when the run is to end.
     is_child : bool
         Whether the tool's process is one of ours, whose use of resources we are told.
     """
 
     shared: tuple[str, ...] = ()
     running: dict[str, str]
+    stopping: threading.Event
     is_child = False
 
     def create_runtime(
@@ -194,7 +200,10 @@ class _Served(_Contained, DockerCommandLineJob):
         docker_exe: str,
         process: "subprocess.Popen[str]",
     ) -> None:
-        """Wait for the end; a container whose client was killed is taken away."""
+        """Wait for the end; a container that outlives its client is killed.
+
+        podman that is asked to end while it starts its container says that all went well.
+        """
         limit = None
         if self.timelimit:  # cwltool terminates the client, which a tool may take no notice of
             limit = threading.Timer(self.timelimit + _LIMIT_GRACE_S, process.kill)
@@ -206,8 +215,10 @@ class _Served(_Contained, DockerCommandLineJob):
             del self.running[cidfile]
             if limit is not None:
                 limit.cancel()
-        if process.returncode < 0:
-            end_container(docker_exe, Path(cidfile))
+        has_to_end = process.returncode < 0 or self.stopping.is_set()
+        if has_to_end and end_container(docker_exe, Path(cidfile)):
+            process.returncode = -signal.SIGKILL
+            self.process_monitor(process)  # it takes the code from there
 
 
 class PodmanJob(_Served, PodmanCommandLineJob):
