@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_LEVEL = 3  # DiracX's client takes 18, which needs 40 MB and 25 ms for the smallest sandbox
+_LEVEL = 3  # DiracX's client takes 18, which needs 40 MB for the smallest sandbox
 
 
 class Connection:

@@ -322,7 +322,6 @@ def _places_on_node(directory: RunDirectory) -> dict[str, list[str]]:
 def _deliver(directory: RunDirectory, more: Sequence[Path] = ()) -> None:
     """Deliver all records; those that the node delivered already are known, and change nothing."""
     delivery = Delivery(directory.record_file)
-    delivery.start()
     for path in (
         directory.path / JOB_RECORD,
         *sorted(directory.steps.glob("*/tool.prov.json")),
@@ -330,6 +329,7 @@ def _deliver(directory: RunDirectory, more: Sequence[Path] = ()) -> None:
         *more,
     ):
         delivery.add(path)
+    delivery.start()  # not before: all go in one request
     delivery.close()
     if delivery.n_spooled:
         text = (
