@@ -28,6 +28,7 @@ _MATCHES = {
     "product-id": "product id",
     "location": "place",
     "basename": "base name",
+    "image": "image name",
     "iri": "IRI",
 }
 

@@ -16,6 +16,7 @@ from provmanager.ids import parse_uuid
 from provmanager.store import references as store
 
 _DIGEST = re.compile(r"(?:(sha256|sha512|sha384|sha1|md5):)?([0-9a-fA-F]{32,128})")
+_ONE_EACH = frozenset({"digest", "product-id", "image"})  # several are no versions of one
 _LENGTHS = {64: "sha256", 128: "sha512", 96: "sha384", 40: "sha1", 32: "md5"}
 
 
@@ -28,7 +29,7 @@ class Reference:
     key : int
         Key inside the store.
     matched_by : str
-        ``uuid``, ``digest``, ``product-id``, ``location``, ``basename`` or ``iri``.
+        ``uuid``, ``digest``, ``product-id``, ``location``, ``basename``, ``image`` or ``iri``.
     """
 
     kind: Literal["activity", "entity"]
@@ -105,7 +106,8 @@ def _candidates(session: Session, ref: str) -> Iterator[tuple[str, Sequence[RowM
     elif not is_path:
         yield "basename", store.entities_by_name(session, ref)
     if not is_path and "://" not in ref:
-        yield from _at_location(session, image_url(ref))
+        directory, name = split_location(image_url(ref))
+        yield "image", store.entities_by_location(session, directory, name)
 
 
 def _at_location(session: Session, ref: str) -> Iterator[tuple[str, Sequence[RowMapping]]]:
@@ -118,7 +120,7 @@ def _at_location(session: Session, ref: str) -> Iterator[tuple[str, Sequence[Row
 
 def _only(ref: str, matched_by: str, rows: Sequence[RowMapping]) -> Reference:
     places = {row["location"] for row in rows}
-    if len(rows) > 1 and (len(places) > 1 or matched_by in ("digest", "product-id")):
+    if len(rows) > 1 and (len(places) > 1 or matched_by in _ONE_EACH):
         candidates = [
             {
                 "id": str(row["uuid"]),
