@@ -12,8 +12,8 @@ from provmanager.store import listing as store
 
 from .references import find
 from .search import offset_of, page_of
-from .summary import Grouping, records_of
-from .trace import Direction, iso
+from .summary import MAX_RECORDS, Grouping, records_of
+from .trace import Direction, iso, walk_lineage
 
 PAGE = 50
 """Records a page of a list."""
@@ -104,19 +104,21 @@ def group(
     cursor: str | None = None,
 ) -> JSONDict:
     """Return a page of the records that one box of a summary stands for."""
-    found = records_of(session, ref, direction=direction, depth=depth)
+    focus = find(session, ref)
     if kind == "activity":
         listed: Literal["activities", "products"] = "activities"
+        reach = walk_lineage(session, focus, direction, depth=depth, limit=MAX_RECORDS)
         source, given = store.group_of_activities(
-            found.reach.all, step=step, detail=detail, grouping=grouping
+            reach.all, step=step, detail=detail, grouping=grouping
         )
     else:
         listed = "products"
+        found = records_of(session, ref, direction=direction, depth=depth)
         source, given = store.group_of_products(
             found.entity_ids, step=step, detail=detail, extension=extension, grouping=grouping
         )
     return {
-        "focus": found.focus.to_wire(),
+        "focus": focus.to_wire(),
         "class": {"step": step, "detail": detail, "extension": extension},
         "direction": direction,
         "depth": depth,
