@@ -111,6 +111,23 @@ def test_what_began_in_the_job_may_be_ended_by_it(node: ProvClient, client: Prov
     assert client.activity(run(31, JOB)["id"])["status"] == "completed"
 
 
+def test_it_serves_all_attempts_of_a_job_that_is_rescheduled(
+    node: ProvClient, client: ProvClient
+) -> None:
+    def told(job: str, attempt: int, **changes: Any) -> bytes:
+        named = {"system": "DIRAC", "id": job, "attempt": attempt}
+        return sent(run(33, job, **changes) | {"job": named})
+
+    node.record(told(JOB, 0, status="error"))
+    later = {"started_at": "2026-11-21T03:00:00Z", "ended_at": "2026-11-21T03:01:00Z"}
+    node.record(told(JOB, 1, **later))
+    held = client.activity(run(33, JOB)["id"])
+    assert (held["status"], held["contradictions"]) == ("completed", [])
+    assert held["job"]["attempt"] == 1
+    with pytest.raises(AuthorisationError):
+        node.record(told("4712", 2, **later))
+
+
 def test_of_many_documents_only_its_own_are_recorded(node: ProvClient) -> None:
     documents = [("own", sent(run(41, JOB))), ("other", sent(run(42, "4712"))),
                  ("empty log", b"[]")]  # fmt: skip
