@@ -202,6 +202,32 @@ def test_words_of_a_former_attempt_that_come_late_change_nothing_of_the_run(
     check_nothing_changes(database, begun_at)
 
 
+def test_what_died_without_a_word_is_closed_while_the_next_attempt_is_at_work(
+    client, engine, tmp_path, begun_at, monkeypatch
+) -> None:
+    monkeypatch.setattr("jobs.engines.diracx.harvest.LAST_WORDS_S", 0.0)
+    begun, goes_on = tmp_path / "begun", tmp_path / "on"
+    waits = f"until test -e {goes_on}; do sleep 0.1; done; echo well"
+    first = f"test -e {begun} || {{ echo x > {begun}; sleep 1; {DIES}; }}"
+    run = submit(engine, "shell.cwl", f"script={first}; {waits}")
+    grid, job = Grid(), job_of(engine, run)
+    wait_for(lambda: grid.states([job])[job].is_final)
+    assert attempts(client, run) == [("0", "running")]
+    grid.reschedule([job])
+    wait_for(lambda: attempts(client, run)[1:] == [("1", "running")])
+    code, said = harvest(begun_at)
+    assert (code, [one["outcome"] for one in said["jobs"]]) == (8, ["running"])
+    assert attempts(client, run) == [("0", "interrupted"), ("1", "running")]
+    told = client.activity(job_activity_of(run, 0))
+    assert "ended without a word: the job was rescheduled" in json.dumps(told["details"])
+    wait_for(lambda: client.activity(run)["status"] == "running")
+    goes_on.touch()
+    assert wait(engine, run).state == "completed"
+    assert attempts(client, run) == [("0", "interrupted"), ("1", "completed")]
+    assert parts(client, run) == [("shell", "0", "interrupted"), ("shell", "1", "completed")]
+    assert client.activity(run)["contradictions"] == []
+
+
 def test_a_waiting_job_is_rescheduled_and_deleted_and_its_record_says_so(
     client, engine, database, tmp_path, begun_at
 ) -> None:
