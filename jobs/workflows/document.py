@@ -147,14 +147,20 @@ def pack_workflow(workflow: Workflow) -> JSONDict:
     Raises
     ------
     UsageError
-        cwltool cannot pack it.
+        cwltool cannot pack it; a tool that stands twice in it by a YAML alias is such a case.
     """
     with _errors_of(workflow.location):
         context = LoadingContext({"construct_tool_object": default_make_tool, "do_update": False,
                                   "disable_js_validation": True})  # fmt: skip
         context, document, uri = fetch_document(workflow.location, context)
         context, uri = resolve_and_validate_document(context, document, uri)
-        packed: JSONDict = json.loads(json.dumps(pack(context, uri)))
+        text = json.dumps(pack(context, uri))
+    if '"$import"' in text:  # cwltool puts it for the second use of one YAML object
+        raise UsageError(
+            f"{workflow.location}: cwltool cannot pack what is used twice by a YAML alias (&, *): "
+            "put it into a file of its own, which `run` names"
+        )
+    packed: JSONDict = json.loads(text)
     return packed
 
 

@@ -216,3 +216,30 @@ def test_a_file_that_is_not_there_is_named_before_anything_runs(tool: Path, tmp_
         make_inputs(load_workflow(str(tool)), None, ["whole=1", "file=absent.fits"])
     with pytest.raises(NotFoundError, match=r"no file .*absent.json"):
         make_inputs(load_workflow(str(tool)), tmp_path / "absent.json")
+
+
+def test_a_tool_that_is_used_twice_by_an_alias_is_refused_and_not_packed_wrongly(
+    tmp_path: Path,
+) -> None:
+    document = tmp_path / "twice.cwl"
+    document.write_text("""\
+cwlVersion: v1.2
+class: Workflow
+inputs: {text: string}
+outputs: {}
+steps:
+  before:
+    run: &tool
+      class: CommandLineTool
+      baseCommand: echo
+      inputs: {text: {type: string, inputBinding: {}}}
+      outputs: {}
+    in: {text: text}
+    out: []
+  after:
+    run: *tool
+    in: {text: text}
+    out: []
+""")
+    with pytest.raises(UsageError, match="YAML alias"):
+        pack_workflow(load_workflow(str(document)))
