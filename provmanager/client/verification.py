@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from provmanager.errors import DifferenceError, NotFoundError, ProvError
+from provmanager.errors import AmbiguousError, DifferenceError, NotFoundError, ProvError
 from provmanager.formats.checkpoint import verify
 from provmanager.model.merkle import is_included, leaf_hash
 
@@ -96,6 +96,8 @@ def _file(
         known = client.resolve(f"sha256:{digest}")
     except NotFoundError:
         pass
+    except AmbiguousError as error:
+        return _one_of(client, path, [one["id"] for one in error.details["candidates"]])
     else:
         text = f"the bytes of {known['name']} {known['id']}"
         return Finding("file", str(path), "ok", text, known["id"])
@@ -105,6 +107,19 @@ def _file(
         text = f"the record knows neither these bytes ({digest}) nor this place"
         return Finding("file", str(path), "unknown", text + _inside(client, path))
     return _against(client.entity(known["id"]), path, digest, others)
+
+
+def _one_of(client: ProvClient, path: Path, candidates: Sequence[str]) -> Finding:
+    """Tell of a file whose bytes several products have: the one that lies here, if any of them."""
+    try:
+        here = client.resolve(str(path.absolute()))
+    except ProvError:
+        here = None
+    if here is not None and here["id"] in candidates:
+        text = f"the bytes of {here['name']} {here['id']}"
+        return Finding("file", str(path), "ok", text, here["id"])
+    text = f"the bytes of several products, not known to lie here: {', '.join(candidates)}"
+    return Finding("file", str(path), "ok", text)
 
 
 def _inside(client: ProvClient, path: Path) -> str:

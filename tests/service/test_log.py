@@ -14,6 +14,7 @@ from uuid import uuid4
 import pytest
 from click.testing import CliRunner
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from productions import deliver
 from sqlalchemy import text
 
 from client_scripts.verify import main
@@ -417,3 +418,21 @@ def test_the_command_checks_files_products_and_the_log(
     assert run()[0] == 2
     kept.write_text("{}")
     assert run("--checkpoint", str(kept))[0] == 2
+
+
+def test_of_several_products_with_the_same_bytes_the_one_that_lies_there_is_meant(
+    client, app_url, make_token, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("PROV_SERVER_URL", app_url)
+    monkeypatch.setenv("PROV_TOKEN", make_token("reader"))
+    places = [tmp_path / "first.png", tmp_path / "again.png"]
+    for place in places:
+        place.write_bytes(b"the same picture")
+        deliver(client, [place])
+    (tmp_path / "copy.png").write_bytes(b"the same picture")
+    result = CliRunner().invoke(main, [str(tmp_path)])
+    assert result.exit_code == 0, result.output
+    for place in places:
+        assert f"ok       {place}  the bytes of {place.name}" in result.output
+    assert f"{tmp_path / 'copy.png'}  the bytes of several products" in result.output
+    assert len({client.resolve(str(place))["id"] for place in places}) == 2
