@@ -30,6 +30,7 @@ _GROUPS = {
 _USERS = {
     "user": ["user"],
     "user2": ["user"],
+    "user3": ["user"],
     "production": ["production", "user"],
     "admin": ["admin", "user"],
     "pilot": ["pilot"],
