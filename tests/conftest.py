@@ -74,7 +74,7 @@ def testbed(
     from jobs.testbed import Options, bring_down, bring_up
 
     folder = tmp_path_factory.mktemp("testbed")
-    options = Options(n_workers=4, heartbeat_s=1.2, stalled_s=4.0, owner_pid=os.getpid())
+    options = Options(n_workers=4, heartbeat_s=1.2, stalled_s=12.0, owner_pid=os.getpid())
     yield bring_up(folder, options, venv=dirac_venv)
     bring_down(folder)
 
