@@ -16,9 +16,11 @@ from snapshot import snapshot
 from client_scripts.harvest import main
 from jobs.engines import RunRequest
 from jobs.engines.diracx import DiracxEngine, Grid, GridOptions
+from jobs.engines.diracx.discovery import named_jobs
 from jobs.engines.local.directory import RunDirectory, write_json
 from jobs.testbed import RunningTestbed
 from jobs.workflows import load_workflow, make_inputs
+from provmanager.errors import NotFoundError
 
 pytestmark = pytest.mark.grid_users
 
@@ -249,3 +251,14 @@ def test_a_job_of_others_is_refused(harvest, home) -> None:
     assert "not submitted by prod-submit" in said
     assert harvest(999999)[0] == 3
     assert harvest("nobody")[0] == 3
+
+
+def test_digits_that_are_no_job_may_begin_the_id_of_a_run(numbers, tmp_path) -> None:
+    run = "99999999-0000-4000-8000-000000000000"
+    told = {"id": run, "name": "shell", "engine": "diracx", "grid_job": numbers["completed"]}
+    (tmp_path / run).mkdir()
+    (tmp_path / run / "run.json").write_text(json.dumps(told))
+    (found,) = named_jobs(Grid(), tmp_path, ["99999999"])
+    assert (found.run, found.job_id) == (run, numbers["completed"])
+    with pytest.raises(NotFoundError, match="no job 88888888, and no run"):
+        named_jobs(Grid(), tmp_path, ["88888888"])

@@ -1,7 +1,7 @@
 """Which jobs there are to harvest: those of this machine's runs, DiracX's, and the record's."""
 
 import os
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -93,16 +93,11 @@ def named_jobs(grid: Grid, folder: Path, names: Sequence[str]) -> list[FoundJob]
     for name in names:
         if name.isdigit():
             state = grid.states([int(name)]).get(int(name))
-            if state is None:
-                raise NotFoundError(f"DiracX has no job {name}")
-            named = run_of(state.name)
-            if named is None:
-                raise UsageError(
-                    f"job {name}, {state.name!r}, was not submitted by prod-submit: nothing tells "
-                    "of which run it is"
-                )
-            found.append(FoundJob(state.job_id, *named, state, here.get(named[1])))
-            continue
+            if state is not None:
+                found.append(_of_run(state, here))
+                continue
+            if not any(run.startswith(name) for run in here):  # a run's id may begin with digits
+                raise NotFoundError(f"DiracX has no job {name}, and no run here begins so")
         directory = engine.find(name)
         info = directory.info()
         if "grid_job" not in info:
@@ -111,6 +106,17 @@ def named_jobs(grid: Grid, folder: Path, names: Sequence[str]) -> list[FoundJob]
         state = grid.states([job_id]).get(job_id)
         found.append(FoundJob(job_id, info["name"], info["id"], state, directory))
     return found
+
+
+def _of_run(state: JobState, here: Mapping[str, RunDirectory]) -> FoundJob:
+    """Return the job with its run, whose directory may be here."""
+    named = run_of(state.name)
+    if named is None:
+        raise UsageError(
+            f"job {state.job_id}, {state.name!r}, was not submitted by prod-submit: nothing tells "
+            "of which run it is"
+        )
+    return FoundJob(state.job_id, *named, state, here.get(named[1]))
 
 
 def adopt(folder: Path, job: FoundJob, grid: Grid) -> RunDirectory:
